@@ -1,0 +1,8 @@
+//! The protocol core of SansMQ: every decision of a RocketMQ 5 NameServer and Broker as pure state
+//! machines. Bytes, time and completions come in as values; replies, calls and disk work go out as values.
+//! Nothing in this crate opens a socket or a file, reads a clock, starts a thread or draws a random number.
+#![forbid(unsafe_code)]
+
+pub mod message;
+pub mod store;
+pub mod time;
