@@ -6,3 +6,4 @@
 pub mod message;
 pub mod store;
 pub mod time;
+pub mod wire;

@@ -68,7 +68,9 @@ pub struct Appended {
 /// Why an append was refused. Nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AppendError {
-    #[error("topic longer than the record format allows, or an empty or oversized body, or a malformed batch")]
+    #[error(
+        "topic longer than the record format allows, or an empty or oversized body, or a malformed batch"
+    )]
     MessageIllegal,
     #[error("properties longer than 32767 bytes")]
     PropertiesTooLong,

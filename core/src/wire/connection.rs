@@ -1,0 +1,114 @@
+//! One remoting connection as a machine: partial input, outgoing bytes, calls waiting for answers, idleness.
+
+use bytes::BytesMut;
+use core::net::SocketAddr;
+use std::collections::HashMap;
+
+use super::{Command, ConnId, Encoding, Limits, Outbound};
+use crate::time::Mono;
+
+/// Why a call got no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    #[error("connect to {0} failed")]
+    Connect(String),
+    #[error("wait response on the channel <{addr}> timeout, {timeout_ms}(ms)")]
+    Timeout { addr: String, timeout_ms: u64 },
+    #[error("the connection to {0} was closed before the answer came")]
+    Closed(String),
+}
+
+#[derive(Debug)]
+struct Pending {
+    token: u64,
+    deadline: Mono,
+    timeout_ms: u64,
+}
+
+/// State of a connection; the node feeds it and drains it.
+#[derive(Debug)]
+pub struct Connection {
+    pub id: ConnId,
+    pub peer: SocketAddr,
+    /// Index of the listener that accepted it; `None` for one the node dialled.
+    pub listener: Option<usize>,
+    pub limits: Limits,
+    /// Encoding of what this side sends.
+    pub encoding: Encoding,
+    /// Input of an unfinished frame, or input held back while the peer does not read.
+    pub inbound: BytesMut,
+    pub outbound: Outbound,
+    /// True once the frontend was told that there is something to send.
+    pub transmit_announced: bool,
+    pub reading_paused: bool,
+    pub last_activity: Mono,
+    pending: HashMap<i32, Pending>,
+    next_opaque: i32,
+}
+
+impl Connection {
+    #[must_use]
+    pub fn new(id: ConnId, peer: SocketAddr, listener: Option<usize>, encoding: Encoding, now: Mono) -> Self {
+        Connection {
+            id,
+            peer,
+            listener,
+            limits: Limits::default(),
+            encoding,
+            inbound: BytesMut::new(),
+            outbound: Outbound::default(),
+            transmit_announced: false,
+            reading_paused: false,
+            last_activity: now,
+            pending: HashMap::new(),
+            next_opaque: 0,
+        }
+    }
+
+    /// Sends a request and remembers whom its answer is for.
+    pub fn call(&mut self, now: Mono, token: u64, mut command: Command, timeout_ms: u64) {
+        command.opaque = self.take_opaque();
+        let pending = Pending { token, deadline: now.plus_ms(timeout_ms), timeout_ms };
+        self.pending.insert(command.opaque, pending);
+        self.outbound.push_command(&command, self.encoding);
+    }
+
+    /// Sends a request nobody answers.
+    pub fn oneway(&mut self, command: Command) {
+        let mut command = command.oneway();
+        command.opaque = self.take_opaque();
+        self.outbound.push_command(&command, self.encoding);
+    }
+
+    fn take_opaque(&mut self) -> i32 {
+        let opaque = self.next_opaque;
+        self.next_opaque = opaque.wrapping_add(1);
+        opaque
+    }
+
+    /// The token of the call this response answers; `None` for an unknown opaque, which is dropped.
+    pub fn answered(&mut self, opaque: i32) -> Option<u64> {
+        self.pending.remove(&opaque).map(|pending| pending.token)
+    }
+
+    /// Calls whose time is up.
+    pub fn expire(&mut self, now: Mono) -> Vec<(u64, CallError)> {
+        let addr = self.peer.to_string();
+        self.pending
+            .extract_if(|_, pending| pending.deadline <= now)
+            .map(|(_, p)| (p.token, CallError::Timeout { addr: addr.clone(), timeout_ms: p.timeout_ms }))
+            .collect()
+    }
+
+    /// Calls that will never be answered because the connection is gone.
+    pub fn abandon(&mut self) -> Vec<(u64, CallError)> {
+        let addr = self.peer.to_string();
+        self.pending.drain().map(|(_, p)| (p.token, CallError::Closed(addr.clone()))).collect()
+    }
+
+    /// When the next call times out.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        self.pending.values().map(|pending| pending.deadline).min()
+    }
+}
