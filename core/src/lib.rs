@@ -3,6 +3,7 @@
 //! Nothing in this crate opens a socket or a file, reads a clock, starts a thread or draws a random number.
 #![forbid(unsafe_code)]
 
+pub mod body;
 pub mod json;
 pub mod message;
 pub mod store;

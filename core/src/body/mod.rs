@@ -1,0 +1,27 @@
+//! The JSON bodies that more than one role reads or writes. Names, defaults and order of members are the
+//! reference's; everything optional there is optional here.
+
+mod client;
+mod group;
+mod register;
+mod route;
+mod topic;
+
+#[cfg(test)]
+mod tests;
+
+pub use client::{
+    ConsumeFromWhere, ConsumeType, ConsumerData, HeartbeatData, MessageModel, MessageQueue,
+    ProducerData, SubscriptionData,
+};
+pub use group::{
+    CustomizedRetryPolicy, ExponentialRetryPolicy, GroupRetryPolicy, RetryPolicyType,
+    SimpleSubscriptionData, SubscriptionGroupConfig, SubscriptionGroupTable,
+};
+pub use register::{
+    RegisterBrokerBody, TopicConfigTable, TopicConfigWrapper, TopicQueueMappingInfo,
+};
+pub use route::{
+    BrokerData, BrokerMemberGroup, ClusterInfo, KvTable, QueueData, TopicList, TopicRouteData,
+};
+pub use topic::{DataVersion, TopicConfig, TopicFilterType, perm};
