@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod body;
+pub mod config;
 pub mod json;
 pub mod message;
 pub mod store;

@@ -23,10 +23,7 @@ impl Mono {
 impl Add<core::time::Duration> for Mono {
     type Output = Mono;
     fn add(self, rhs: core::time::Duration) -> Mono {
-        Mono(
-            self.0
-                .saturating_add(u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        Mono(self.0.saturating_add(u64::try_from(rhs.as_nanos()).unwrap_or(u64::MAX)))
     }
 }
 

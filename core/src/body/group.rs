@@ -30,11 +30,7 @@ json_struct! {
 
 impl Default for ExponentialRetryPolicy {
     fn default() -> Self {
-        ExponentialRetryPolicy {
-            initial: 5_000,
-            max: 7_200_000,
-            multiplier: 2,
-        }
+        ExponentialRetryPolicy { initial: 5_000, max: 7_200_000, multiplier: 2 }
     }
 }
 
@@ -54,13 +50,7 @@ impl Default for CustomizedRetryPolicy {
         const HOUR: i64 = 60 * MINUTE;
         let seconds = [1, 5, 10, 30].map(|n| n * SECOND);
         let minutes = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30].map(|n| n * MINUTE);
-        CustomizedRetryPolicy {
-            next: seconds
-                .into_iter()
-                .chain(minutes)
-                .chain([HOUR, 2 * HOUR])
-                .collect(),
-        }
+        CustomizedRetryPolicy { next: seconds.into_iter().chain(minutes).chain([HOUR, 2 * HOUR]).collect() }
     }
 }
 
@@ -229,35 +219,17 @@ impl SubscriptionGroupConfig {
         vec![
             ("groupName", self.group_name.clone()),
             ("consumeEnable", self.consume_enable.to_string()),
-            (
-                "consumeFromMinEnable",
-                self.consume_from_min_enable.to_string(),
-            ),
-            (
-                "consumeBroadcastEnable",
-                self.consume_broadcast_enable.to_string(),
-            ),
-            (
-                "consumeMessageOrderly",
-                self.consume_message_orderly.to_string(),
-            ),
+            ("consumeFromMinEnable", self.consume_from_min_enable.to_string()),
+            ("consumeBroadcastEnable", self.consume_broadcast_enable.to_string()),
+            ("consumeMessageOrderly", self.consume_message_orderly.to_string()),
             ("retryQueueNums", self.retry_queue_nums.to_string()),
             ("retryMaxTimes", self.retry_max_times.to_string()),
             ("groupRetryPolicy", self.group_retry_policy.to_string()),
             ("brokerId", self.broker_id.to_string()),
-            (
-                "whichBrokerWhenConsumeSlowly",
-                self.which_broker_when_consume_slowly.to_string(),
-            ),
-            (
-                "notifyConsumerIdsChangedEnable",
-                self.notify_consumer_ids_changed_enable.to_string(),
-            ),
+            ("whichBrokerWhenConsumeSlowly", self.which_broker_when_consume_slowly.to_string()),
+            ("notifyConsumerIdsChangedEnable", self.notify_consumer_ids_changed_enable.to_string()),
             ("groupSysFlag", self.group_sys_flag.to_string()),
-            (
-                "consumeTimeoutMinute",
-                self.consume_timeout_minute.to_string(),
-            ),
+            ("consumeTimeoutMinute", self.consume_timeout_minute.to_string()),
             ("subscriptionDataSet", subscriptions),
             ("attributes", JavaMap(&self.attributes).to_string()),
         ]
@@ -266,11 +238,8 @@ impl SubscriptionGroupConfig {
 
 impl fmt::Display for SubscriptionGroupConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fields: Vec<String> = self
-            .entries()
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let fields: Vec<String> =
+            self.entries().iter().map(|(name, value)| format!("{name}={value}")).collect();
         write!(f, "SubscriptionGroupConfig{{{}}}", fields.join(", "))
     }
 }

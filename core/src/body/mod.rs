@@ -11,17 +11,13 @@ mod topic;
 mod tests;
 
 pub use client::{
-    ConsumeFromWhere, ConsumeType, ConsumerData, HeartbeatData, MessageModel, MessageQueue,
-    ProducerData, SubscriptionData,
+    ConsumeFromWhere, ConsumeType, ConsumerData, HeartbeatData, MessageModel, MessageQueue, ProducerData,
+    SubscriptionData,
 };
 pub use group::{
-    CustomizedRetryPolicy, ExponentialRetryPolicy, GroupRetryPolicy, RetryPolicyType,
-    SimpleSubscriptionData, SubscriptionGroupConfig, SubscriptionGroupTable,
+    CustomizedRetryPolicy, ExponentialRetryPolicy, GroupRetryPolicy, RetryPolicyType, SimpleSubscriptionData,
+    SubscriptionGroupConfig, SubscriptionGroupTable,
 };
-pub use register::{
-    RegisterBrokerBody, TopicConfigTable, TopicConfigWrapper, TopicQueueMappingInfo,
-};
-pub use route::{
-    BrokerData, BrokerMemberGroup, ClusterInfo, KvTable, QueueData, TopicList, TopicRouteData,
-};
+pub use register::{RegisterBrokerBody, TopicConfigTable, TopicConfigWrapper, TopicQueueMappingInfo};
+pub use route::{BrokerData, BrokerMemberGroup, ClusterInfo, KvTable, QueueData, TopicList, TopicRouteData};
 pub use topic::{DataVersion, TopicConfig, TopicFilterType, perm};

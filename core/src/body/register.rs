@@ -82,9 +82,6 @@ json_struct! {
 
 impl Default for RegisterBrokerBody {
     fn default() -> Self {
-        RegisterBrokerBody {
-            wrapper: TopicConfigWrapper::default(),
-            filter_servers: Some(Vec::new()),
-        }
+        RegisterBrokerBody { wrapper: TopicConfigWrapper::default(), filter_servers: Some(Vec::new()) }
     }
 }

@@ -42,10 +42,7 @@ impl BrokerData {
     /// The smallest broker id, with its address.
     #[must_use]
     pub fn first(&self) -> Option<(i64, &str)> {
-        self.broker_addrs
-            .iter()
-            .next()
-            .map(|(id, addr)| (*id, addr.as_str()))
+        self.broker_addrs.iter().next().map(|(id, addr)| (*id, addr.as_str()))
     }
 }
 

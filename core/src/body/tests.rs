@@ -32,11 +32,7 @@ fn group_config() {
     let config: SubscriptionGroupConfig = from_slice(b"{\"groupName\":\"g1\"}").unwrap();
     assert_eq!(text(&config), wire);
     assert_eq!(
-        SubscriptionGroupConfig {
-            consume_from_min_enable: false,
-            ..config
-        }
-        .to_string(),
+        SubscriptionGroupConfig { consume_from_min_enable: false, ..config }.to_string(),
         "SubscriptionGroupConfig{groupName=g1, consumeEnable=true, consumeFromMinEnable=false, \
          consumeBroadcastEnable=true, consumeMessageOrderly=false, retryQueueNums=1, retryMaxTimes=16, \
          groupRetryPolicy=GroupRetryPolicy{type=CUSTOMIZED, exponentialRetryPolicy=null, \
@@ -64,10 +60,7 @@ fn queue_as_key() {
     let wire = "{{\"brokerName\":\"b\",\"queueId\":1,\"topic\":\"T\"}:7}";
     let table: BTreeMap<MessageQueue, i64> = from_slice(wire.as_bytes()).unwrap();
     assert_eq!(text(&table), wire);
-    assert_eq!(
-        from_slice::<BTreeMap<MessageQueue, i64>>(&to_vec(&table, Style::Standard)).unwrap(),
-        table
-    );
+    assert_eq!(from_slice::<BTreeMap<MessageQueue, i64>>(&to_vec(&table, Style::Standard)).unwrap(), table);
 }
 
 #[test]
@@ -80,16 +73,8 @@ fn heartbeats_of_odd_clients() {
     .unwrap();
     let group = &beat.consumers[0];
     assert_eq!(
-        (
-            group.consume_type,
-            group.message_model,
-            group.consume_from_where
-        ),
-        (
-            ConsumeType::Passively,
-            MessageModel::Broadcasting,
-            ConsumeFromWhere::FirstOffset
-        )
+        (group.consume_type, group.message_model, group.consume_from_where),
+        (ConsumeType::Passively, MessageModel::Broadcasting, ConsumeFromWhere::FirstOffset)
     );
     assert!(group.subscription_data_set[0].is_tag());
     assert_eq!(group.subscription_data_set[0].sub_version, 12);
@@ -103,18 +88,8 @@ fn registration_body() {
           \"topicQueueMappingInfoMap\":{\"T\":{\"bname\":\"b\",\"currIdMap\":{0:0},\"totalQueues\":1}}}}",
     )
     .unwrap();
-    assert_eq!(
-        body.wrapper.data_version,
-        DataVersion {
-            counter: 1,
-            state_version: 2,
-            timestamp: 3
-        }
-    );
+    assert_eq!(body.wrapper.data_version, DataVersion { counter: 1, state_version: 2, timestamp: 3 });
     assert_eq!(body.wrapper.topics["T"].read_queue_nums, 16);
-    assert_eq!(
-        body.wrapper.mapping_infos["T"].current,
-        BTreeMap::from([(0, 0)])
-    );
+    assert_eq!(body.wrapper.mapping_infos["T"].current, BTreeMap::from([(0, 0)]));
     assert_eq!(body.filter_servers, Some(Vec::new()));
 }

@@ -21,11 +21,7 @@ impl DataVersion {
     /// The version of a table created now.
     #[must_use]
     pub const fn new(wall_ms: i64) -> Self {
-        DataVersion {
-            state_version: 0,
-            timestamp: wall_ms,
-            counter: 0,
-        }
+        DataVersion { state_version: 0, timestamp: wall_ms, counter: 0 }
     }
 
     /// Records one more change.

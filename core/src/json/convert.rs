@@ -20,19 +20,13 @@ impl ShapeError {
     /// An error that names no member yet.
     #[must_use]
     pub const fn expected(expected: &'static str) -> Self {
-        ShapeError {
-            expected,
-            field: None,
-        }
+        ShapeError { expected, field: None }
     }
 
     /// The same error, placed in a member unless it is placed already.
     #[must_use]
     pub fn within(self, field: &'static str) -> Self {
-        ShapeError {
-            field: self.field.or(Some(field)),
-            ..self
-        }
+        ShapeError { field: self.field.or(Some(field)), ..self }
     }
 }
 
@@ -252,29 +246,16 @@ impl<T: FromJson + Ord> FromJson for BTreeSet<T> {
     }
 }
 
-fn entries<K: MapKey, V: FromJson, M: FromIterator<(K, V)> + Default>(
-    json: &Json,
-) -> Result<M, ShapeError> {
+fn entries<K: MapKey, V: FromJson, M: FromIterator<(K, V)> + Default>(json: &Json) -> Result<M, ShapeError> {
     let Json::Object(members) = json else {
-        return if *json == Json::Null {
-            Ok(M::default())
-        } else {
-            Err(ShapeError::expected("an object"))
-        };
+        return if *json == Json::Null { Ok(M::default()) } else { Err(ShapeError::expected("an object")) };
     };
-    members
-        .iter()
-        .map(|(k, v)| Ok((K::from_key(k)?, V::from_json(v)?)))
-        .collect()
+    members.iter().map(|(k, v)| Ok((K::from_key(k)?, V::from_json(v)?))).collect()
 }
 
 impl<K: MapKey, V: ToJson> ToJson for BTreeMap<K, V> {
     fn to_json(&self) -> Json {
-        Json::Object(
-            self.iter()
-                .map(|(k, v)| (k.to_key(), v.to_json()))
-                .collect(),
-        )
+        Json::Object(self.iter().map(|(k, v)| (k.to_key(), v.to_json())).collect())
     }
 }
 
@@ -289,12 +270,7 @@ impl<K: MapKey + Ord, V: ToJson, S> ToJson for HashMap<K, V, S> {
     fn to_json(&self) -> Json {
         let mut sorted: Vec<_> = self.iter().collect();
         sorted.sort_by(|a, b| a.0.cmp(b.0));
-        Json::Object(
-            sorted
-                .into_iter()
-                .map(|(k, v)| (k.to_key(), v.to_json()))
-                .collect(),
-        )
+        Json::Object(sorted.into_iter().map(|(k, v)| (k.to_key(), v.to_json())).collect())
     }
 }
 

@@ -71,11 +71,7 @@ impl Json {
         let Json::Object(members) = self else {
             return None;
         };
-        members
-            .iter()
-            .rev()
-            .find(|(k, _)| matches!(k, Key::Name(n) if n == name))
-            .map(|(_, v)| v)
+        members.iter().rev().find(|(k, _)| matches!(k, Key::Name(n) if n == name)).map(|(_, v)| v)
     }
 
     /// The text, if this is a string.

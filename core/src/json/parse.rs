@@ -25,11 +25,7 @@ pub fn parse(bytes: &[u8]) -> Result<Json, JsonError> {
     p.blanks();
     let value = p.value(0)?;
     p.blanks();
-    if p.at < bytes.len() {
-        p.fail("the end of the text")
-    } else {
-        Ok(value)
-    }
+    if p.at < bytes.len() { p.fail("the end of the text") } else { Ok(value) }
 }
 
 struct Parser<'a> {
@@ -41,10 +37,7 @@ type Parsed<T> = Result<T, JsonError>;
 
 impl<'a> Parser<'a> {
     fn fail<T>(&self, expected: &'static str) -> Parsed<T> {
-        Err(JsonError {
-            at: self.at,
-            expected,
-        })
+        Err(JsonError { at: self.at, expected })
     }
 
     fn peek(&self) -> Option<u8> {
@@ -65,10 +58,7 @@ impl<'a> Parser<'a> {
     fn blanks(&mut self) {
         loop {
             let rest = self.rest();
-            if rest
-                .first()
-                .is_some_and(|b| b.is_ascii_whitespace() || *b == 0x0b || *b == 0x08)
-            {
+            if rest.first().is_some_and(|b| b.is_ascii_whitespace() || *b == 0x0b || *b == 0x08) {
                 self.at += 1;
             } else if rest.starts_with(b"//") {
                 self.at += rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
@@ -106,9 +96,8 @@ impl<'a> Parser<'a> {
 
     fn bare_word(&self) -> &'a [u8] {
         let rest = self.rest();
-        let is_part = |b: &u8| {
-            b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'-' | b'.' | b'@') || *b >= 0x80
-        };
+        let is_part =
+            |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'-' | b'.' | b'@') || *b >= 0x80;
         &rest[..rest.iter().position(|b| !is_part(b)).unwrap_or(rest.len())]
     }
 
@@ -183,9 +172,7 @@ impl<'a> Parser<'a> {
                 }
                 self.at += word.len();
                 let text = String::from_utf8_lossy(word);
-                Ok(text
-                    .parse()
-                    .map_or_else(|_| Key::Name(text.into_owned()), Key::Int))
+                Ok(text.parse().map_or_else(|_| Key::Name(text.into_owned()), Key::Int))
             }
         }
     }

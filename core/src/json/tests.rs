@@ -1,8 +1,6 @@
 //! The dialect, by example and by property.
 
-use super::{
-    DecodeError, Json, Key, Style, from_slice, parse, to_vec, write_compact, write_pretty,
-};
+use super::{DecodeError, Json, Key, Style, from_slice, parse, to_vec, write_compact, write_pretty};
 use quickcheck::{Arbitrary, Gen, quickcheck};
 use std::collections::BTreeMap;
 
@@ -20,15 +18,9 @@ fn any_json(g: &mut Gen, depth: usize) -> Json {
             Json::Float(if x.is_finite() { x } else { 0.5 })
         }
         4 => Json::Str(String::arbitrary(g)),
-        5 => Json::Array(
-            (0..u32::arbitrary(g) % 4)
-                .map(|_| any_json(g, depth - 1))
-                .collect(),
-        ),
+        5 => Json::Array((0..u32::arbitrary(g) % 4).map(|_| any_json(g, depth - 1)).collect()),
         _ => Json::Object(
-            (0..u32::arbitrary(g) % 4)
-                .map(|_| (any_key(g, depth - 1), any_json(g, depth - 1)))
-                .collect(),
+            (0..u32::arbitrary(g) % 4).map(|_| (any_key(g, depth - 1), any_json(g, depth - 1))).collect(),
         ),
     }
 }
@@ -36,10 +28,7 @@ fn any_json(g: &mut Gen, depth: usize) -> Json {
 fn any_key(g: &mut Gen, depth: usize) -> Key {
     match u32::arbitrary(g) % 6 {
         0 => Key::Int(i64::arbitrary(g)),
-        1 => Key::Object(Box::new(Json::Object(vec![(
-            Key::from("k"),
-            any_json(g, depth),
-        )]))),
+        1 => Key::Object(Box::new(Json::Object(vec![(Key::from("k"), any_json(g, depth))]))),
         _ => Key::Name(String::arbitrary(g)),
     }
 }
@@ -112,36 +101,20 @@ quickcheck! {
 
 #[test]
 fn what_the_reference_tolerates() {
-    let json = parse(
-        b" {,0:'a', -1 : .5 , name:\"b\\u00e9\\x41\\/\", {\"q\":1}:2, /* c */ 'k':[1,,2,],} // end",
-    )
-    .unwrap();
+    let json =
+        parse(b" {,0:'a', -1 : .5 , name:\"b\\u00e9\\x41\\/\", {\"q\":1}:2, /* c */ 'k':[1,,2,],} // end")
+            .unwrap();
     let expected = Json::Object(vec![
         (Key::Int(0), Json::Str("a".into())),
         (Key::Int(-1), Json::Float(0.5)),
         (Key::from("name"), Json::Str("béA/".into())),
-        (
-            Key::Object(Box::new(Json::Object(vec![(Key::from("q"), Json::Int(1))]))),
-            Json::Int(2),
-        ),
-        (
-            Key::from("k"),
-            Json::Array(vec![Json::Int(1), Json::Int(2)]),
-        ),
+        (Key::Object(Box::new(Json::Object(vec![(Key::from("q"), Json::Int(1))]))), Json::Int(2)),
+        (Key::from("k"), Json::Array(vec![Json::Int(1), Json::Int(2)])),
     ]);
     assert_eq!(json, expected);
-    assert_eq!(
-        parse(b"18446744073709551615").unwrap(),
-        Json::Float(18_446_744_073_709_551_615.0)
-    );
-    assert_eq!(
-        parse("\"\\uD83D\\uDE00\"".as_bytes()).unwrap(),
-        Json::Str("😀".into())
-    );
-    assert_eq!(
-        parse(b"\"\\ud83d!\"").unwrap(),
-        Json::Str("\u{fffd}!".into())
-    );
+    assert_eq!(parse(b"18446744073709551615").unwrap(), Json::Float(18_446_744_073_709_551_615.0));
+    assert_eq!(parse("\"\\uD83D\\uDE00\"".as_bytes()).unwrap(), Json::Str("😀".into()));
+    assert_eq!(parse(b"\"\\ud83d!\"").unwrap(), Json::Str("\u{fffd}!".into()));
 }
 
 #[test]
@@ -150,23 +123,14 @@ fn errors_say_where_and_what() {
     assert_eq!(text(b""), "JSON: expected a value at byte 0");
     assert_eq!(text(b"{\"a\" 1}"), "JSON: expected `:` at byte 5");
     assert_eq!(text(b"[1 2]"), "JSON: expected `,` or `]` at byte 3");
-    assert_eq!(
-        text(b"{} x"),
-        "JSON: expected the end of the text at byte 3"
-    );
-    assert_eq!(
-        text("[".repeat(100_000).as_bytes()),
-        "JSON: expected less nesting at byte 64"
-    );
+    assert_eq!(text(b"{} x"), "JSON: expected the end of the text at byte 3");
+    assert_eq!(text("[".repeat(100_000).as_bytes()), "JSON: expected less nesting at byte 64");
 }
 
 #[test]
 fn two_spellings() {
     let json = parse("{0:\"é\u{1}\",{\"b\":1}:0.0,\"x\":1e10}".as_bytes()).unwrap();
-    assert_eq!(
-        write_compact(&json, Style::Fastjson),
-        "{0:\"é\\u0001\",{\"b\":1}:0.0,\"x\":1.0E10}"
-    );
+    assert_eq!(write_compact(&json, Style::Fastjson), "{0:\"é\\u0001\",{\"b\":1}:0.0,\"x\":1.0E10}");
     assert_eq!(
         write_compact(&json, Style::Standard),
         "{\"0\":\"\\u00E9\\u0001\",\"{\\\"b\\\":1}\":0.0,\"x\":1.0E10}"
@@ -192,8 +156,7 @@ crate::json_struct! {
 
 #[test]
 fn structs_are_sorted_and_forgiving() {
-    let sample: Sample =
-        from_slice(b"{zeta:'42','table':{'0':'a',1:2},unknown:[],ratio:null}").unwrap();
+    let sample: Sample = from_slice(b"{zeta:'42','table':{'0':'a',1:2},unknown:[],ratio:null}").unwrap();
     assert_eq!(sample.zeta, 42);
     assert_eq!(
         String::from_utf8(to_vec(&sample, Style::Fastjson)).unwrap(),
@@ -201,8 +164,5 @@ fn structs_are_sorted_and_forgiving() {
     );
     let hopeless = from_slice::<Sample>(b"{\"zeta\":{}}").unwrap_err();
     assert!(matches!(hopeless, DecodeError::Shape(_)));
-    assert_eq!(
-        hopeless.to_string(),
-        "JSON: expected a whole number in \"zeta\""
-    );
+    assert_eq!(hopeless.to_string(), "JSON: expected a whole number in \"zeta\"");
 }

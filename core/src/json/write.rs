@@ -16,11 +16,7 @@ pub enum Style {
 /// One line without blanks.
 #[must_use]
 pub fn write_compact(json: &Json, style: Style) -> String {
-    let mut w = Writer {
-        out: String::new(),
-        style,
-        indent: None,
-    };
+    let mut w = Writer { out: String::new(), style, indent: None };
     w.value(json);
     w.out
 }
@@ -29,11 +25,7 @@ pub fn write_compact(json: &Json, style: Style) -> String {
 /// keys that are no strings on one line but for the closing brace.
 #[must_use]
 pub fn write_pretty(json: &Json) -> String {
-    let mut w = Writer {
-        out: String::new(),
-        style: Style::Fastjson,
-        indent: Some(0),
-    };
+    let mut w = Writer { out: String::new(), style: Style::Fastjson, indent: Some(0) };
     w.value(json);
     w.out
 }
@@ -58,9 +50,7 @@ impl Writer {
     }
 
     fn array(&mut self, items: &[Json]) {
-        let spread = items
-            .iter()
-            .any(|i| matches!(i, Json::Object(_) | Json::Array(_)));
+        let spread = items.iter().any(|i| matches!(i, Json::Object(_) | Json::Array(_)));
         self.out.push('[');
         self.shift(spread, 1);
         for (i, item) in items.iter().enumerate() {

@@ -252,13 +252,7 @@ pub trait Store {
     fn store_time(&self, topic: &str, queue_id: i32, offset: i64) -> Option<i64>;
 
     /// Queue offset for a point in time (`spec/store.md` section 13); 0 for an unknown queue.
-    fn offset_by_time(
-        &self,
-        topic: &str,
-        queue_id: i32,
-        timestamp_ms: i64,
-        boundary: Boundary,
-    ) -> i64;
+    fn offset_by_time(&self, topic: &str, queue_id: i32, timestamp_ms: i64, boundary: Boundary) -> i64;
 
     /// Key lookup through the hash index, at most `max` records with a store time in `begin..=end`.
     fn query_index(&self, topic: &str, key: &str, max: u32, begin: i64, end: i64) -> IndexHits;
