@@ -1,1 +1,289 @@
-//! Filled by the store work.
+//! A store without a disk, for tests and examples: real records in one growing buffer.
+
+use core::ops::ControlFlow;
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use super::append::{
+    AppendLimits, checked_batch, checked_len, entry_tags, for_each_item, for_each_key, key_hash,
+};
+use super::pull::{LogSource, PullLimits, QueueSource, offset_by_time, pull, visible_bounds};
+use super::{
+    AppendError, Appended, Boundary, DiskUse, IndexHits, LogBounds, NewMessage, QueueBounds, QueueEntry,
+    ReadRequest, ReadResult, Store,
+};
+use crate::message::encode::{Placement, encode};
+use crate::message::{record, sysflag};
+use crate::time::{Mono, Now};
+
+/// Work of a [`MemoryStore`]: there never is any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoJob {}
+
+#[derive(Debug, Default)]
+struct Log(Vec<u8>);
+
+#[derive(Debug, Default)]
+struct Queue(Vec<QueueEntry>);
+
+/// Keeps everything in memory; what is appended counts as durable at once.
+#[derive(Debug)]
+pub struct MemoryStore {
+    log: Log,
+    queues: HashMap<Box<str>, HashMap<i32, Queue>>,
+    /// Per key hash: log offset and store time, oldest first.
+    index: HashMap<i32, Vec<(u64, i64)>>,
+    last_indexed: (i64, u64),
+    append_limits: AppendLimits,
+    pull_limits: PullLimits,
+    last_store_time: i64,
+    closed: bool,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        MemoryStore::new(
+            AppendLimits { max_body: 4 * 1024 * 1024, file_size: usize::MAX, allow_v2: true },
+            PullLimits::default(),
+        )
+    }
+}
+
+impl MemoryStore {
+    /// An empty store with limits of your choice; `default()` has the reference's.
+    #[must_use]
+    pub fn new(append_limits: AppendLimits, pull_limits: PullLimits) -> Self {
+        MemoryStore {
+            log: Log::default(),
+            queues: HashMap::new(),
+            index: HashMap::new(),
+            last_indexed: (0, 0),
+            append_limits,
+            pull_limits,
+            last_store_time: 0,
+            closed: false,
+        }
+    }
+
+    fn queue(&self, topic: &str, queue_id: i32) -> Option<&Queue> {
+        self.queues.get(topic)?.get(&queue_id)
+    }
+
+    /// The store time for a record appended now: never earlier than that of the record before.
+    fn store_time(&mut self, now: Now) -> i64 {
+        self.last_store_time = self.last_store_time.max(now.wall_ms);
+        self.last_store_time
+    }
+
+    fn append_checked(
+        &mut self,
+        store_timestamp: i64,
+        message: &NewMessage<'_>,
+        len: usize,
+    ) -> Result<Appended, AppendError> {
+        let offset = self.log.end();
+        let enters_queue = sysflag::enters_queue(message.sys_flag);
+        let queue_offset = match self.queue(message.topic, message.queue_id) {
+            Some(queue) if enters_queue => queue.bounds().max,
+            _ => 0,
+        };
+        let start = self.log.0.len();
+        self.log.0.resize(start + len, 0);
+        let place = Placement { queue_offset, physical_offset: offset, store_timestamp };
+        if let Err(error) = encode(message, &place, self.append_limits.allow_v2, &mut self.log.0[start..]) {
+            self.log.0.truncate(start);
+            return Err(error);
+        }
+        let size = u32::try_from(len).unwrap_or(u32::MAX);
+        if enters_queue {
+            if !self.queues.contains_key(message.topic) {
+                self.queues.insert(message.topic.into(), HashMap::new());
+            }
+            if let Some(queues) = self.queues.get_mut(message.topic) {
+                let tags_code = entry_tags(message.tags_code, store_timestamp);
+                queues.entry(message.queue_id).or_default().0.push(QueueEntry { offset, size, tags_code });
+            }
+        }
+        if sysflag::enters_index(message.sys_flag) {
+            for_each_key(message.uniq_key, message.keys, |key| {
+                let hash = key_hash(message.topic, key);
+                self.index.entry(hash).or_default().push((offset, store_timestamp));
+                self.last_indexed = (store_timestamp, offset);
+            });
+        }
+        Ok(Appended { offset, size, queue_offset, store_timestamp, end: self.log.end() })
+    }
+}
+
+impl QueueSource for Queue {
+    fn bounds(&self) -> QueueBounds {
+        QueueBounds { min: 0, max: i64::try_from(self.0.len()).unwrap_or(i64::MAX) }
+    }
+
+    fn entry(&self, offset: i64) -> Option<QueueEntry> {
+        self.0.get(usize::try_from(offset).ok()?).copied()
+    }
+
+    fn visit(&self, offset: i64, mut visit: impl FnMut(i64, QueueEntry) -> ControlFlow<()>) -> bool {
+        let Some(entries) = usize::try_from(offset).ok().and_then(|from| self.0.get(from..)) else {
+            return false;
+        };
+        let _ = (offset..).zip(entries).try_for_each(|(at, entry)| visit(at, *entry));
+        true
+    }
+
+    fn next_file(&self, _offset: i64) -> i64 {
+        self.bounds().max
+    }
+}
+
+impl LogSource for Log {
+    fn end(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn contains(&self, offset: u64, len: u64) -> bool {
+        offset.checked_add(len).is_some_and(|end| end <= self.end())
+    }
+
+    fn slice(&self, offset: u64, len: u64) -> Option<Bytes> {
+        let from = usize::try_from(offset).ok()?;
+        let to = usize::try_from(offset.checked_add(len)?).ok()?;
+        self.0.get(from..to).map(Bytes::copy_from_slice)
+    }
+
+    fn next_file(&self, _offset: u64) -> u64 {
+        self.end()
+    }
+}
+
+impl Store for MemoryStore {
+    type Job = NoJob;
+    type Done = NoJob;
+
+    fn append(&mut self, now: Now, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
+        if self.closed {
+            return Err(AppendError::NotWritable);
+        }
+        let len = checked_len(message, &self.append_limits)?;
+        let store_timestamp = self.store_time(now);
+        self.append_checked(store_timestamp, message, len)
+    }
+
+    fn append_batch(
+        &mut self,
+        now: Now,
+        message: &NewMessage<'_>,
+        offsets: &mut Vec<u64>,
+    ) -> Result<Appended, AppendError> {
+        if self.closed {
+            return Err(AppendError::NotWritable);
+        }
+        checked_batch(message, &self.append_limits)?;
+        let store_timestamp = self.store_time(now);
+        let mut whole: Option<Appended> = None;
+        for_each_item(message, |item| {
+            let len = crate::message::encode::encoded_len(item, self.append_limits.allow_v2)?;
+            let one = self.append_checked(store_timestamp, item, len)?;
+            offsets.push(one.offset);
+            whole = Some(match whole {
+                None => one,
+                Some(all) => Appended { size: all.size + one.size, end: one.end, ..all },
+            });
+            Ok(())
+        })?;
+        whole.ok_or(AppendError::MessageIllegal)
+    }
+
+    fn queue_bounds(&self, topic: &str, queue_id: i32, visible_end: u64) -> Option<QueueBounds> {
+        self.queue(topic, queue_id).map(|queue| visible_bounds(queue, visible_end))
+    }
+
+    fn queue_entry(&self, topic: &str, queue_id: i32, offset: i64) -> Option<QueueEntry> {
+        self.queue(topic, queue_id)?.entry(offset)
+    }
+
+    fn read(&self, request: &ReadRequest<'_>) -> ReadResult {
+        pull(request, self.queue(request.topic, request.queue_id), &self.log, &self.pull_limits)
+    }
+
+    fn record_at(&self, offset: u64) -> Option<Bytes> {
+        let rest = self.log.0.get(usize::try_from(offset).ok()?..)?;
+        let found = record::decode(rest).ok()?;
+        let here = u64::try_from(found.physical_offset) == Ok(offset);
+        here.then(|| self.log.slice(offset, found.total_size as u64)).flatten()
+    }
+
+    fn store_time(&self, topic: &str, queue_id: i32, offset: i64) -> Option<i64> {
+        let entry = self.queue_entry(topic, queue_id, offset)?;
+        record::store_timestamp(&self.log.slice(entry.offset, entry.size.into())?)
+    }
+
+    fn offset_by_time(&self, topic: &str, queue_id: i32, timestamp_ms: i64, boundary: Boundary) -> i64 {
+        let Some(queue) = self.queue(topic, queue_id) else { return 0 };
+        offset_by_time(queue, timestamp_ms, boundary, |entry| {
+            record::store_timestamp(&self.log.slice(entry.offset, entry.size.into())?)
+        })
+    }
+
+    fn query_index(&self, topic: &str, key: &str, max: u32, begin: i64, end: i64) -> IndexHits {
+        let found = self.index.get(&key_hash(topic, key)).map(Vec::as_slice).unwrap_or_default();
+        let newest = found.iter().rev().filter(|(_, time)| (begin..=end).contains(time));
+        let mut offsets: Vec<u64> = newest.map(|(offset, _)| *offset).take(max as usize).collect();
+        offsets.sort_unstable();
+        IndexHits {
+            records: offsets.into_iter().filter_map(|offset| self.record_at(offset)).collect(),
+            last_update_timestamp: self.last_indexed.0,
+            last_update_offset: i64::try_from(self.last_indexed.1).unwrap_or(i64::MAX),
+        }
+    }
+
+    fn queues(&self) -> Vec<(String, i32, QueueBounds)> {
+        let all = self.queues.iter().flat_map(|(topic, queues)| queues.iter().map(move |q| (topic, q)));
+        all.map(|(topic, (id, queue))| (topic.to_string(), *id, queue.bounds())).collect()
+    }
+
+    fn delete_topic(&mut self, topic: &str) {
+        self.queues.remove(topic);
+    }
+
+    fn log_bounds(&self) -> LogBounds {
+        LogBounds { min: 0, max: self.log.end(), durable: self.log.end() }
+    }
+
+    fn is_writable(&self) -> bool {
+        !self.closed
+    }
+
+    fn disk_use(&self) -> DiskUse {
+        DiskUse::default()
+    }
+
+    fn request_flush(&mut self) {}
+
+    fn tick(&mut self, _now: Now) {}
+
+    fn deadline(&self) -> Option<Mono> {
+        None
+    }
+
+    fn poll_job(&mut self) -> Option<NoJob> {
+        None
+    }
+
+    fn run(job: NoJob) -> NoJob {
+        match job {}
+    }
+
+    fn complete(&mut self, _now: Now, done: NoJob) {
+        match done {}
+    }
+
+    fn close(&mut self, _now: Now) {
+        self.closed = true;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,9 @@
 //! back with `complete`. What is durable is read from `durable_end` after a completion.
 //! Formats: `spec/store.md`.
 
+pub mod append;
 pub mod memory;
+pub mod pull;
 
 use bytes::Bytes;
 use core::net::SocketAddr;
