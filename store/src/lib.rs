@@ -1,1 +1,30 @@
+//! The disk of a SansMQ broker: the file formats of Apache RocketMQ 5.3.3 behind the `Store` contract of
+//! `sansmq-core`.
+//!
+//! Appends and reads touch memory-mapped files only; whatever may block is handed out as a [`Job`].
+//! Formats: `spec/store.md`.
 
+mod abort;
+pub mod atomic;
+mod checkpoint;
+mod commit_log;
+mod config;
+mod consume_queue;
+mod error;
+mod file_store;
+mod files;
+mod flush;
+mod index;
+mod jobs;
+mod lock;
+mod mapped;
+mod queues;
+mod recovery;
+mod segments;
+mod sys;
+
+pub use config::{FlushType, StoreConfig};
+pub use error::StoreError;
+pub use file_store::FileStore;
+pub use jobs::{Done, Job};
+pub use recovery::RecoveryReport;

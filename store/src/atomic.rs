@@ -1,0 +1,119 @@
+//! Replacing small files so that a crash at any moment leaves the old or the new content, never a mixture
+//! (`spec/store.md` section 10 for the `.bak` convention, `spec/known-failures.md` KF-14).
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::files::sync_dir;
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name: OsString = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn write_and_rename(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = beside(path, ".tmp");
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)
+}
+
+/// Replaces the content of `path`; the previous content (unless empty) goes to `path.bak`. Durable on return.
+///
+/// # Errors
+/// Whatever the file system says; `path` then has its old or its new content.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(dir)?;
+    match fs::read(path) {
+        Ok(previous) if !previous.is_empty() => write_and_rename(&beside(path, ".bak"), &previous)?,
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    // the backup must be durable before the original is replaced
+    sync_dir(dir)?;
+    write_and_rename(path, bytes)?;
+    sync_dir(dir)
+}
+
+/// What [`read_with_backup`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// Content of the file itself.
+    Current(Vec<u8>),
+    /// The file was missing, empty or not acceptable; this is its backup.
+    Backup(Vec<u8>),
+    /// Neither exists with any content.
+    Nothing,
+}
+
+/// Reads a file, or its `.bak` when the file is missing, empty or refused by `acceptable` (say, because it
+/// does not parse).
+///
+/// # Errors
+/// Read errors; [`io::ErrorKind::InvalidData`] when there is content but none of it is acceptable: the
+/// caller must not go on as if nothing had been stored.
+pub fn read_with_backup(path: &Path, acceptable: impl Fn(&[u8]) -> bool) -> io::Result<Found> {
+    let read = |path: &Path| match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes).filter(|bytes| !bytes.is_empty())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    let current = read(path)?;
+    let refused = match current {
+        Some(bytes) if acceptable(&bytes) => return Ok(Found::Current(bytes)),
+        Some(_) => true,
+        None => false,
+    };
+    match read(&beside(path, ".bak"))? {
+        Some(bytes) if acceptable(&bytes) => Ok(Found::Backup(bytes)),
+        None if !refused => Ok(Found::Nothing),
+        _ => {
+            let text = format!("neither {} nor its backup can be read as stored data", path.display());
+            Err(io::Error::new(io::ErrorKind::InvalidData, text))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("sansmq-atomic-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        dir.join("topics.json")
+    }
+
+    #[test]
+    fn previous_content_becomes_the_backup() {
+        let path = scratch("backup");
+        assert_eq!(read_with_backup(&path, |_| true).unwrap(), Found::Nothing);
+        write_atomic(&path, b"one").unwrap();
+        write_atomic(&path, b"two").unwrap();
+        assert_eq!(read_with_backup(&path, |_| true).unwrap(), Found::Current(b"two".to_vec()));
+        assert_eq!(fs::read(beside(&path, ".bak")).unwrap(), b"one");
+        fs::write(&path, b"").unwrap();
+        assert_eq!(read_with_backup(&path, |_| true).unwrap(), Found::Backup(b"one".to_vec()));
+        write_atomic(&path, b"three").unwrap();
+        assert_eq!(fs::read(beside(&path, ".bak")).unwrap(), b"one", "an empty file never replaces a backup");
+    }
+
+    #[test]
+    fn unacceptable_content_is_an_error_not_emptiness() {
+        let path = scratch("torn");
+        write_atomic(&path, b"bad").unwrap();
+        assert!(read_with_backup(&path, |bytes| bytes != b"bad").is_err());
+        write_atomic(&path, b"bad2").unwrap();
+        fs::write(beside(&path, ".bak"), b"good").unwrap();
+        let found = read_with_backup(&path, |bytes| bytes == b"good").unwrap();
+        assert_eq!(found, Found::Backup(b"good".to_vec()));
+        fs::remove_file(&path).unwrap();
+        assert!(read_with_backup(&path, |_| false).is_err());
+    }
+}

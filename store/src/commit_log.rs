@@ -1,0 +1,194 @@
+//! The commit log: segment files filled one after the other (`spec/store.md` sections 2 and 3).
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use sansmq_core::message::encode::blank;
+use sansmq_core::message::record::BLANK_LEN;
+use sansmq_core::store::pull::LogSource;
+
+use crate::config::StoreConfig;
+use crate::error::StoreError;
+use crate::files;
+use crate::mapped::{DirtyRange, LogSegment};
+use crate::segments::{self, SegmentFile};
+
+#[derive(Debug)]
+pub(crate) struct CommitLog {
+    /// Directories new files are spread over, sorted.
+    dirs: Vec<PathBuf>,
+    file_size: u64,
+    /// Neighbouring files in order.
+    segments: VecDeque<(PathBuf, LogSegment)>,
+    /// Created ahead of need, starts where the last file ends.
+    next: Option<(PathBuf, LogSegment)>,
+}
+
+impl CommitLog {
+    /// Maps all files. They count as completely written until recovery says where the log ends.
+    pub(crate) fn load(config: &StoreConfig) -> Result<Self, StoreError> {
+        let dirs = config.commit_log_dirs.iter().chain(&config.read_only_commit_log_dirs);
+        let mut dirs: Vec<&Path> = dirs.map(PathBuf::as_path).collect();
+        dirs.sort_unstable();
+        dirs.dedup();
+        let mut segments = VecDeque::new();
+        for SegmentFile { base, path } in segments::list(dirs, config.commit_log_file_size)? {
+            let segment = LogSegment::open(&path, base, config.commit_log_file_size)
+                .map_err(StoreError::io("map", &path))?;
+            segments.push_back((path, segment));
+        }
+        let mut writable = config.commit_log_dirs.clone();
+        writable.retain(|dir| !config.read_only_commit_log_dirs.contains(dir));
+        let dirs = if writable.is_empty() { config.commit_log_dirs.clone() } else { writable };
+        Ok(CommitLog { dirs, file_size: config.commit_log_file_size, segments, next: None })
+    }
+
+    /// First byte present.
+    pub(crate) fn start(&self) -> u64 {
+        self.segments.front().map_or(0, |(_, s)| s.base())
+    }
+
+    /// Start offsets of the files, oldest first.
+    pub(crate) fn bases(&self) -> impl DoubleEndedIterator<Item = u64> + '_ {
+        self.segments.iter().map(|(_, s)| s.base())
+    }
+
+    fn index_of(&self, offset: u64) -> Option<usize> {
+        usize::try_from(offset.checked_sub(self.start())? / self.file_size).ok()
+    }
+
+    fn segment(&self, offset: u64) -> Option<&LogSegment> {
+        self.segments.get(self.index_of(offset)?).map(|(_, segment)| segment)
+    }
+
+    /// Written bytes from `offset` to the end of its file.
+    pub(crate) fn written_from(&self, offset: u64) -> Option<&[u8]> {
+        self.segment(offset)?.written_from(offset)
+    }
+
+    /// Where the next file goes.
+    pub(crate) fn next_path(&self) -> Option<(PathBuf, u64)> {
+        let base = self.segments.back().map_or(0, |(_, s)| s.limit());
+        let turn = usize::try_from(base / self.file_size).ok()? % self.dirs.len().max(1);
+        self.dirs.get(turn).map(|dir| (segments::path_of(dir, base), base))
+    }
+
+    pub(crate) fn file_size(&self) -> u64 {
+        self.file_size
+    }
+
+    /// Whether it is time to create the next file: the last one is half full and there is no spare.
+    pub(crate) fn wants_spare(&self) -> bool {
+        let half = self.file_size / 2;
+        self.next.is_none() && self.segments.back().is_some_and(|(_, s)| (s.remaining() as u64) < half)
+    }
+
+    /// Takes a file created ahead of need, unless the log has moved on without it.
+    pub(crate) fn offer_spare(&mut self, path: PathBuf, segment: LogSegment) {
+        let wanted = self.next_path().is_some_and(|(_, base)| base == segment.base());
+        if wanted && self.next.is_none() {
+            self.next = Some((path, segment));
+        }
+    }
+
+    /// Makes sure that the next `len` bytes fit into the last file, starting a new one if need be.
+    pub(crate) fn reserve(&mut self, len: usize) -> Result<(), StoreError> {
+        if self.segments.back().is_some_and(|(_, s)| len + BLANK_LEN <= s.remaining()) {
+            return Ok(());
+        }
+        let next = match self.next.take() {
+            Some(next) => next,
+            None => {
+                let Some((path, base)) = self.next_path() else {
+                    return Err(StoreError::Config("no directory for the commit log".into()));
+                };
+                let segment = LogSegment::create(&path, base, self.file_size)
+                    .map_err(StoreError::io("create", &path))?;
+                (path, segment)
+            }
+        };
+        // only now that the new file exists is the old one closed: a failure above changes nothing
+        if let Some((_, last)) = self.segments.back_mut() {
+            let remaining = last.remaining();
+            let filler = blank(u32::try_from(remaining).unwrap_or(u32::MAX));
+            let room = remaining.min(BLANK_LEN);
+            if let Some(tail) = last.tail_mut(room) {
+                tail.copy_from_slice(&filler[..room]);
+            }
+            last.commit(remaining);
+        }
+        self.segments.push_back(next);
+        Ok(())
+    }
+
+    /// The next `len` bytes of the file that [`Self::reserve`] prepared.
+    pub(crate) fn tail_mut(&mut self, len: usize) -> Option<&mut [u8]> {
+        self.segments.back_mut()?.1.tail_mut(len)
+    }
+
+    pub(crate) fn commit(&mut self, len: usize) {
+        if let Some((_, last)) = self.segments.back_mut() {
+            last.commit(len);
+        }
+    }
+
+    /// What was written from `from` on, file by file.
+    pub(crate) fn dirty(&self, from: u64) -> Vec<DirtyRange> {
+        let skip = self.index_of(from).unwrap_or(0);
+        self.segments.iter().skip(skip).filter_map(|(_, s)| s.dirty(from)).collect()
+    }
+
+    /// Ends the log at `end`: later files are removed, the rest of the file is zeroed, durably.
+    pub(crate) fn cut(&mut self, end: u64) -> Result<(), StoreError> {
+        self.next = None;
+        while self.segments.back().is_some_and(|(_, s)| s.base() > end) {
+            if let Some((path, _)) = self.segments.pop_back() {
+                remove(&path)?;
+            }
+        }
+        match self.segments.back_mut() {
+            Some((path, last)) => last.cut(path, end).map_err(StoreError::io("cut", path)),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the file created ahead of need, as an orderly end does.
+    pub(crate) fn drop_spare(&mut self) -> Result<(), StoreError> {
+        match self.next.take() {
+            Some((path, _)) => remove(&path),
+            None => Ok(()),
+        }
+    }
+
+    /// The directory free space is asked for.
+    pub(crate) fn main_dir(&self) -> Option<&Path> {
+        self.dirs.first().map(PathBuf::as_path)
+    }
+}
+
+fn remove(path: &Path) -> Result<(), StoreError> {
+    files::remove_if_present(path).map_err(StoreError::io("remove", path))?;
+    match path.parent() {
+        Some(dir) => files::sync_dir(dir).map_err(StoreError::io("sync", dir)),
+        None => Ok(()),
+    }
+}
+
+impl LogSource for CommitLog {
+    fn end(&self) -> u64 {
+        self.segments.back().map_or(0, |(_, s)| s.end())
+    }
+
+    fn contains(&self, offset: u64, len: u64) -> bool {
+        self.segment(offset).is_some_and(|s| s.contains(offset, len))
+    }
+
+    fn slice(&self, offset: u64, len: u64) -> Option<Bytes> {
+        self.segment(offset)?.slice(offset, len)
+    }
+
+    fn next_file(&self, offset: u64) -> u64 {
+        (offset / self.file_size).saturating_add(1).saturating_mul(self.file_size)
+    }
+}

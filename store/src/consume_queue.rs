@@ -1,0 +1,432 @@
+//! One consume queue: 20-byte entries `log offset(8) size(4) tags code(8)` in files of fixed size, named by
+//! byte offset (`spec/store.md` section 4).
+//!
+//! At most two of the files are mapped: the one being written and the one read last.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use sansmq_core::store::pull::{ENTRY_LEN, QueueSource};
+use sansmq_core::store::{QueueBounds, QueueEntry};
+
+use crate::error::StoreError;
+use crate::files;
+use crate::mapped::{DirtyRange, Table};
+use crate::segments;
+
+const ENTRY: u64 = ENTRY_LEN as u64;
+/// Stands for entries in front of the first real one when a queue does not start at 0.
+const FILLER: QueueEntry = QueueEntry { offset: 0, size: i32::MAX as u32, tags_code: 0 };
+
+#[derive(Debug)]
+struct OpenFile {
+    base: u64,
+    table: Table,
+}
+
+#[derive(Debug)]
+pub(crate) struct ConsumeQueue {
+    dir: PathBuf,
+    file_size: u64,
+    /// Byte position of the first file; meaningless while `end` equals it and no file exists.
+    first: u64,
+    /// Byte position behind the last file on disk.
+    files_end: u64,
+    /// Byte position behind the last entry.
+    end: u64,
+    /// First readable offset.
+    min: i64,
+    /// Log offset behind the record of the last real entry.
+    log_end: u64,
+    writing: RefCell<Option<OpenFile>>,
+    reading: RefCell<Option<OpenFile>>,
+    /// Files created ahead for a batch that crosses file borders.
+    spare: VecDeque<OpenFile>,
+    /// Byte position from which the file being written is not flushed yet.
+    flushed: u64,
+    /// Unflushed parts of files that are full.
+    pending: Vec<DirtyRange>,
+    /// A file was created since the last flush, so its directory has to be flushed too.
+    created: bool,
+    /// Offset behind the last entry recovery has compared with the log.
+    verified: Option<i64>,
+}
+
+impl ConsumeQueue {
+    pub(crate) fn new(dir: PathBuf, file_size: u64) -> Self {
+        ConsumeQueue {
+            dir,
+            file_size,
+            first: 0,
+            files_end: 0,
+            end: 0,
+            min: 0,
+            log_end: 0,
+            writing: RefCell::new(None),
+            reading: RefCell::new(None),
+            spare: VecDeque::new(),
+            flushed: 0,
+            pending: Vec::new(),
+            created: false,
+            verified: None,
+        }
+    }
+
+    /// Opens what is in `dir` and finds the end of the entries, looking from the third last file on.
+    pub(crate) fn load(dir: PathBuf, file_size: u64) -> Result<Self, StoreError> {
+        let found = segments::list([dir.as_path()], file_size)?;
+        let mut queue = ConsumeQueue::new(dir, file_size);
+        let (Some(first), Some(last)) = (found.first(), found.last()) else { return Ok(queue) };
+        (queue.first, queue.files_end) = (first.base, last.base.saturating_add(file_size));
+        let mut at = found[found.len().saturating_sub(3)].base;
+        loop {
+            let used = queue.used(at)?;
+            if used == 0 && at > queue.first {
+                at -= file_size; // files reserved but never reached
+                continue;
+            }
+            let mut end = at + used;
+            while end % file_size == 0 && end > at && end < queue.files_end {
+                at = end;
+                end += queue.used(at)?;
+            }
+            (queue.end, queue.flushed) = (end, end);
+            break;
+        }
+        queue.min = index(queue.first);
+        queue.find_log_end();
+        queue.reading.get_mut().take();
+        Ok(queue)
+    }
+
+    /// Bytes of valid entries at the front of a file.
+    fn used(&self, base: u64) -> Result<u64, StoreError> {
+        let path = segments::path_of(&self.dir, base);
+        let table = Table::open(&path, self.file_size).map_err(StoreError::io("map", &path))?;
+        let mut positions = (0..self.file_size).step_by(ENTRY_LEN as usize);
+        Ok(positions.find(|at| !is_entry(read(&table, *at))).unwrap_or(self.file_size))
+    }
+
+    fn find_log_end(&mut self) {
+        let last = self.entry_at(index(self.end) - 1).filter(|e| *e != FILLER);
+        self.log_end = last.map_or(0, |e| e.offset.saturating_add(e.size.into()));
+    }
+
+    /// Log offset behind the last record with an entry here; 0 without entries.
+    pub(crate) fn log_end(&self) -> u64 {
+        self.log_end
+    }
+
+    pub(crate) fn max(&self) -> i64 {
+        index(self.end)
+    }
+
+    fn file_of(&self, position: u64) -> u64 {
+        position - position % self.file_size
+    }
+
+    /// Runs `f` on the mapping of the file that starts at `base`; `None` when it cannot be opened.
+    fn with_file<R>(&self, base: u64, f: impl FnOnce(&Table) -> R) -> Option<R> {
+        if let Some(open) = self.writing.borrow().as_ref().filter(|open| open.base == base) {
+            return Some(f(&open.table));
+        }
+        if base < self.first || base >= self.files_end {
+            return None;
+        }
+        let is_open = self.reading.borrow().as_ref().is_some_and(|open| open.base == base);
+        if !is_open {
+            let path = segments::path_of(&self.dir, base);
+            let table = Table::open(&path, self.file_size)
+                .inspect_err(
+                    |error| tracing::warn!(path = %path.display(), %error, "cannot map a queue file"),
+                )
+                .ok()?;
+            *self.reading.try_borrow_mut().ok()? = Some(OpenFile { base, table });
+        }
+        self.reading.borrow().as_ref().map(|open| f(&open.table))
+    }
+
+    fn entry_at(&self, offset: i64) -> Option<QueueEntry> {
+        let position = position(offset)?;
+        if position < self.first || position >= self.end {
+            return None;
+        }
+        self.with_file(self.file_of(position), |table| read(table, position % self.file_size))?
+    }
+
+    /// Makes room for `count` entries behind the last one, so that [`Self::push`] cannot fail for them.
+    pub(crate) fn reserve(&mut self, count: u32) -> io::Result<()> {
+        let last = self.end + u64::from(count.max(1)) * ENTRY - 1;
+        let mut base = self.file_of(self.end);
+        if self.writing.get_mut().as_ref().is_none_or(|open| open.base != base) {
+            let open = self.open_for_writing(base)?;
+            self.retire();
+            *self.writing.get_mut() = Some(open);
+        }
+        for ready in &self.spare {
+            base = base.max(ready.base);
+        }
+        while base + self.file_size <= last {
+            base += self.file_size;
+            let open = self.open_for_writing(base)?;
+            self.spare.push_back(open);
+        }
+        Ok(())
+    }
+
+    fn open_for_writing(&mut self, base: u64) -> io::Result<OpenFile> {
+        if let Some(at) = self.spare.iter().position(|open| open.base == base)
+            && let Some(open) = self.spare.remove(at)
+        {
+            return Ok(open);
+        }
+        let path = segments::path_of(&self.dir, base);
+        let table = if base < self.files_end && base >= self.first {
+            // one mapping per file, so that nothing is read through a second one
+            self.reading.get_mut().take_if(|open| open.base == base);
+            Table::open(&path, self.file_size)?
+        } else {
+            let table = Table::create(&path, self.file_size)?;
+            if self.files_end <= self.first {
+                self.first = base;
+            }
+            self.files_end = self.files_end.max(base + self.file_size);
+            self.created = true;
+            table
+        };
+        Ok(OpenFile { base, table })
+    }
+
+    /// Remembers what is not flushed of the file being written before it is replaced.
+    fn retire(&mut self) {
+        let (flushed, end) = (self.flushed, self.end);
+        if let Some(open) = self.writing.get_mut().take() {
+            let limit = open.base + self.file_size;
+            if flushed < end.min(limit) {
+                let from = flushed.max(open.base) - open.base;
+                self.pending.push(open.table.dirty(from, end.min(limit) - open.base));
+            }
+            self.flushed = end;
+        }
+    }
+
+    /// Appends an entry; false when its file cannot be opened, which [`Self::reserve`] rules out.
+    pub(crate) fn push(&mut self, entry: QueueEntry) -> bool {
+        let base = self.file_of(self.end);
+        if self.writing.get_mut().as_ref().is_none_or(|open| open.base != base)
+            && let Err(error) = self.reserve(1)
+        {
+            tracing::error!(dir = %self.dir.display(), %error, "cannot open the next queue file");
+            return false;
+        }
+        let at = self.end % self.file_size;
+        let written = self.writing.get_mut().as_mut().is_some_and(|open| open.table.put(at, &encode(entry)));
+        if written {
+            self.end += ENTRY;
+            if entry != FILLER {
+                self.log_end = entry.offset.saturating_add(entry.size.into());
+            }
+        }
+        written
+    }
+
+    /// Puts an entry where recovery found it to belong: appends it, replaces a different one, or leaves an
+    /// equal one alone. Offsets skipped over are filled with entries that lead nowhere.
+    pub(crate) fn put(&mut self, offset: i64, entry: QueueEntry) -> io::Result<()> {
+        let Some(target) = position(offset) else { return Ok(()) };
+        self.verified = Some(offset + 1);
+        let failed = || io::Error::other("a queue file cannot be written");
+        if target < self.end && target >= self.first {
+            return if self.entry_at(offset) == Some(entry) { Ok(()) } else { self.replace(target, entry) };
+        }
+        if self.files_end <= self.first {
+            // the queue starts here: fill the first file up to the entry
+            self.end = self.file_of(target);
+            self.flushed = self.end;
+            (self.first, self.files_end, self.min) = (self.end, self.end, offset);
+        }
+        if target < self.first {
+            return Ok(());
+        }
+        while self.end < target {
+            if !self.push(FILLER) {
+                return Err(failed());
+            }
+        }
+        if self.push(entry) { Ok(()) } else { Err(failed()) }
+    }
+
+    fn replace(&mut self, target: u64, entry: QueueEntry) -> io::Result<()> {
+        let base = self.file_of(target);
+        self.reading.get_mut().take();
+        let (at, bytes) = (target - base, encode(entry));
+        match self.writing.get_mut() {
+            Some(open) if open.base == base => {
+                open.table.put(at, &bytes);
+                self.flushed = self.flushed.min(target);
+            }
+            _ => {
+                let mut table = Table::open(&segments::path_of(&self.dir, base), self.file_size)?;
+                table.put(at, &bytes);
+                self.pending.push(table.dirty(at, at + ENTRY));
+            }
+        }
+        if target + ENTRY == self.end {
+            self.find_log_end();
+        }
+        Ok(())
+    }
+
+    /// First offset whose record starts at or behind `log_offset` (fillers count as before).
+    fn first_from(&self, log_offset: u64) -> i64 {
+        let (mut low, mut high) = (index(self.first), index(self.end));
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.entry_at(middle) {
+                Some(entry) if entry != FILLER && entry.offset >= log_offset => high = middle,
+                _ => low = middle + 1,
+            }
+        }
+        low
+    }
+
+    /// Drops the entries of records at or behind `log_offset`.
+    pub(crate) fn drop_from(&mut self, log_offset: u64) -> Result<(), StoreError> {
+        if self.log_end > log_offset {
+            self.truncate(self.first_from(log_offset))?;
+        }
+        Ok(())
+    }
+
+    /// Drops the entries at and behind `offset`, with everything else that may lie there, durably.
+    pub(crate) fn truncate(&mut self, offset: i64) -> Result<(), StoreError> {
+        let end = position(offset).unwrap_or(0).clamp(self.first, self.end);
+        self.retire();
+        self.reading.get_mut().take();
+        self.spare.clear();
+        (self.end, self.flushed) = (end, end);
+        let keep = self.file_of(end);
+        while self.files_end > self.first && self.files_end - self.file_size > keep {
+            self.files_end -= self.file_size;
+            let path = segments::path_of(&self.dir, self.files_end);
+            files::remove_if_present(&path).map_err(StoreError::io("remove", &path))?;
+        }
+        if keep < self.files_end {
+            let path = segments::path_of(&self.dir, keep);
+            Table::open(&path, self.file_size)
+                .and_then(|mut table| table.wipe_from(&path, end - keep))
+                .map_err(StoreError::io("cut", &path))?;
+        }
+        self.min = self.min.min(index(end));
+        self.find_log_end();
+        Ok(())
+    }
+
+    /// Drops what lies behind the last entry given to [`Self::put`], if any was.
+    pub(crate) fn drop_unverified(&mut self) -> Result<(), StoreError> {
+        match self.verified.take() {
+            Some(verified) if verified < self.max() => self.truncate(verified),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets the first readable offset to the first entry whose record still exists.
+    pub(crate) fn correct_min(&mut self, log_start: u64) {
+        let first = index(self.first);
+        let whole = self.entry_at(first).is_some_and(|e| e != FILLER && e.offset >= log_start);
+        self.min = if whole { first } else { self.first_from(log_start) };
+    }
+
+    /// Closes the mappings recovery left open.
+    pub(crate) fn close_mappings(&mut self) {
+        self.retire();
+        self.reading.get_mut().take();
+    }
+
+    /// Pages with unflushed entries.
+    pub(crate) fn dirty_pages(&self) -> u64 {
+        let pending: u64 = self.pending.iter().map(DirtyRange::pages).sum();
+        pending + self.end.div_ceil(4096).saturating_sub(self.flushed / 4096).min(self.end - self.flushed)
+    }
+
+    /// Hands out what has to be flushed; it counts as flushed from now on (a failed flush is final).
+    pub(crate) fn take_dirty(&mut self, ranges: &mut Vec<DirtyRange>, dirs: &mut Vec<PathBuf>) {
+        ranges.append(&mut self.pending);
+        let (flushed, end) = (self.flushed, self.end);
+        if let Some(open) = self.writing.get_mut().as_ref().filter(|_| flushed < end) {
+            ranges.push(open.table.dirty(flushed.saturating_sub(open.base), end - open.base));
+        }
+        self.flushed = end;
+        if std::mem::take(&mut self.created) {
+            dirs.push(self.dir.clone());
+        }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+impl QueueSource for ConsumeQueue {
+    fn bounds(&self) -> QueueBounds {
+        QueueBounds { min: self.min, max: index(self.end) }
+    }
+
+    fn entry(&self, offset: i64) -> Option<QueueEntry> {
+        if offset < self.min { None } else { self.entry_at(offset) }
+    }
+
+    fn visit(&self, offset: i64, mut visit: impl FnMut(i64, QueueEntry) -> ControlFlow<()>) -> bool {
+        let Some(from) = position(offset) else { return false };
+        let base = self.file_of(from);
+        let end = self.end.min(base + self.file_size);
+        let done = self.with_file(base, |table| {
+            let positions = (from..end).step_by(ENTRY_LEN as usize);
+            let _ =
+                (offset..).zip(positions).try_for_each(|(at, position)| match read(table, position - base) {
+                    Some(entry) => visit(at, entry),
+                    None => ControlFlow::Break(()),
+                });
+        });
+        done.is_some()
+    }
+
+    fn next_file(&self, offset: i64) -> i64 {
+        position(offset).map_or(offset, |at| index(self.file_of(at).saturating_add(self.file_size)))
+    }
+}
+
+fn index(position: u64) -> i64 {
+    i64::try_from(position / ENTRY).unwrap_or(i64::MAX)
+}
+
+fn position(offset: i64) -> Option<u64> {
+    u64::try_from(offset).ok()?.checked_mul(ENTRY)
+}
+
+fn encode(entry: QueueEntry) -> [u8; ENTRY as usize] {
+    let mut out = [0; ENTRY as usize];
+    out[..8].copy_from_slice(&entry.offset.to_be_bytes());
+    out[8..12].copy_from_slice(&entry.size.to_be_bytes());
+    out[12..].copy_from_slice(&entry.tags_code.to_be_bytes());
+    out
+}
+
+fn read(table: &Table, at: u64) -> Option<QueueEntry> {
+    Some(QueueEntry {
+        offset: u64::from_be_bytes(table.get(at)?),
+        size: u32::from_be_bytes(table.get(at + 8)?),
+        tags_code: i64::from_be_bytes(table.get(at + 12)?),
+    })
+}
+
+/// What counts as an entry when the end is looked for: a possible offset and a positive size.
+fn is_entry(entry: Option<QueueEntry>) -> bool {
+    entry.is_some_and(|e| i64::try_from(e.offset).is_ok() && (1..=i32::MAX as u32).contains(&e.size))
+}
+
+#[cfg(test)]
+mod tests;

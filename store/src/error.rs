@@ -1,0 +1,36 @@
+//! What can go wrong when a store is opened or its files are touched.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An error with the file it is about.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A file operation failed.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    /// A segment file does not have the configured size; sizes are part of the format.
+    #[error(
+        "{} has {actual} bytes but files of this kind are configured to have {expected}; \
+         open the store with the sizes it was written with",
+        path.display()
+    )]
+    WrongSize { path: PathBuf, actual: u64, expected: u64 },
+    /// A file between others is missing.
+    #[error("{} follows a gap: the file that starts at byte {expected} is missing", path.display())]
+    Gap { path: PathBuf, expected: u64 },
+    /// Another process (or another store in this one) has the directory open.
+    #[error("{} is locked: the store is already open elsewhere", path.display())]
+    Locked { path: PathBuf },
+    /// A size or limit that cannot work.
+    #[error("store configuration: {0}")]
+    Config(String),
+}
+
+impl StoreError {
+    /// For `map_err`: names the action and the path of a failed file operation.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+        let path = path.to_path_buf();
+        move |source| StoreError::Io { action, path, source }
+    }
+}

@@ -1,0 +1,461 @@
+//! The store itself: log, queues and index behind the `Store` contract.
+
+mod open;
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use sansmq_core::message::encode::{Placement, encode, encoded_len};
+use sansmq_core::message::{record, sysflag};
+use sansmq_core::store::append::{
+    AppendLimits, checked_batch, checked_len, entry_tags, for_each_item, for_each_key, key_hash,
+};
+use sansmq_core::store::pull::{LogSource, PullLimits, QueueSource, offset_by_time, pull, visible_bounds};
+use sansmq_core::store::{
+    AppendError, Appended, Boundary, DiskUse, IndexHits, LogBounds, NewMessage, QueueBounds, QueueEntry,
+    ReadRequest, ReadResult, Store,
+};
+use sansmq_core::time::{Mono, Now};
+
+use crate::checkpoint::{Checkpoint, DurablePositions};
+use crate::commit_log::CommitLog;
+use crate::config::{FlushType, StoreConfig};
+use crate::error::StoreError;
+use crate::flush::Flusher;
+use crate::index::Index;
+use crate::jobs::{self, Done, Job, Outcome, QueueFlush, Work};
+use crate::lock::DirLock;
+use crate::queues::Queues;
+use crate::recovery::is_storable;
+use crate::{abort, sys};
+
+/// A message store in a directory; see the crate documentation.
+#[derive(Debug)]
+pub struct FileStore {
+    config: StoreConfig,
+    append_limits: AppendLimits,
+    pull_limits: PullLimits,
+    log: CommitLog,
+    queues: Queues,
+    /// `None` with `messageIndexEnable=false`.
+    index: Option<Index>,
+    flusher: Flusher,
+    last_store_time: i64,
+    /// Topics moved aside whose files are to be removed.
+    trash: Vec<PathBuf>,
+    trash_count: u64,
+    spare_in_flight: bool,
+    /// Start of a file whose early creation failed; it is tried again when it is needed.
+    spare_failed: Option<u64>,
+    closed: bool,
+    /// A write or flush failed: what the device holds is unknown, so nothing is accepted any more
+    /// (`spec/known-failures.md` KF-08).
+    failed: bool,
+    disk_full: bool,
+    /// Dropped last, when nothing touches the files any more.
+    _lock: DirLock,
+}
+
+impl FileStore {
+    /// The store time for what is appended now: never earlier than that of the record before.
+    fn next_store_time(&mut self, now: Now) -> i64 {
+        self.last_store_time = self.last_store_time.max(now.wall_ms);
+        self.last_store_time
+    }
+
+    fn fail(&mut self, what: &str, error: &dyn std::fmt::Display) {
+        self.failed = true;
+        tracing::error!(what, %error, "the store refuses writes from now on");
+    }
+
+    /// Makes room for records of `len` bytes together and `count` queue entries; nothing visible changes.
+    fn reserve(&mut self, message: &NewMessage<'_>, len: usize, count: u32) -> Result<(), AppendError> {
+        let refuse = |error: &dyn std::fmt::Display| {
+            tracing::error!(%error, "no room for a message");
+            AppendError::CreateFileFailed
+        };
+        if sysflag::enters_queue(message.sys_flag) {
+            let queue = self.queues.get_or_create(message.topic, message.queue_id);
+            queue.map_or(Ok(()), |queue| queue.reserve(count)).map_err(|error| refuse(&error))?;
+        }
+        self.log.reserve(len).map_err(|error| refuse(&error))
+    }
+
+    /// Writes one record into reserved room and enters it into queue and index.
+    fn write(
+        &mut self,
+        now: Now,
+        store_timestamp: i64,
+        message: &NewMessage<'_>,
+        len: usize,
+    ) -> Result<Appended, AppendError> {
+        let offset = self.log.end();
+        let enters_queue = sysflag::enters_queue(message.sys_flag);
+        let queue = self.queues.get_mut(message.topic, message.queue_id).filter(|_| enters_queue);
+        let queue_offset = queue.as_ref().map_or(0, |queue| queue.max());
+        let place = Placement { queue_offset, physical_offset: offset, store_timestamp };
+        let room = self.log.tail_mut(len).ok_or(AppendError::CreateFileFailed)?;
+        encode(message, &place, self.append_limits.allow_v2, room)?;
+        self.log.commit(len);
+        let size = u32::try_from(len).unwrap_or(u32::MAX);
+        let tags_code = entry_tags(message.tags_code, store_timestamp);
+        if queue.is_some_and(|queue| !queue.push(QueueEntry { offset, size, tags_code })) {
+            self.fail("queue entry", &"a reserved queue file cannot be written");
+        }
+        self.enter_into_index(now, message, offset, store_timestamp);
+        Ok(Appended { offset, size, queue_offset, store_timestamp, end: self.log.end() })
+    }
+
+    fn enter_into_index(&mut self, now: Now, message: &NewMessage<'_>, offset: u64, time: i64) {
+        let Some(index) = self.index.as_mut().filter(|_| sysflag::enters_index(message.sys_flag)) else {
+            return;
+        };
+        let mut result = Ok(());
+        for_each_key(message.uniq_key, message.keys, |key| {
+            if result.is_ok() {
+                result = index.put(key_hash(message.topic, key), offset, time, now.wall_ms);
+            }
+        });
+        if let Err(error) = result {
+            self.fail("index", &error);
+        }
+    }
+
+    fn after_append(&mut self) {
+        if self.config.flush_type == FlushType::Sync {
+            self.request_flush();
+        }
+    }
+
+    fn record_time(&self, entry: QueueEntry) -> Option<i64> {
+        record::store_timestamp(self.log.written_from(entry.offset)?)
+    }
+
+    fn checkpoint_path(&self) -> PathBuf {
+        self.config.root.join("checkpoint")
+    }
+
+    /// The flush of queues and index that is due, if there is anything to do.
+    fn queue_flush(&mut self, thorough: bool, close: bool) -> Option<QueueFlush> {
+        let least = if thorough { 1 } else { self.config.flush_queue_pages };
+        let (mut ranges, mut dirs) = self.queues.take_dirty(least);
+        let mut checkpoint = self.flusher.current;
+        if let Some(index) = self.index.as_mut().filter(|index| close || index.has_full_files_to_flush()) {
+            let (index_ranges, dir, full_until) = index.take_dirty(close);
+            ranges.extend(index_ranges);
+            dirs.extend(dir);
+            checkpoint.index_time = full_until.unwrap_or(checkpoint.index_time);
+        }
+        let mut positions = checkpoint.positions.unwrap_or_default();
+        positions.log = self.flusher.durable;
+        if thorough {
+            positions.queues = self.log.end();
+            checkpoint.queue_time = self.last_store_time;
+        }
+        checkpoint.positions = Some(positions);
+        checkpoint.confirm_offset = i64::try_from(self.flusher.durable).unwrap_or(i64::MAX);
+        let nothing_new = ranges.is_empty() && dirs.is_empty() && checkpoint == self.flusher.written;
+        (!nothing_new).then(|| QueueFlush {
+            ranges,
+            dirs,
+            checkpoint,
+            checkpoint_path: self.checkpoint_path(),
+        })
+    }
+
+    fn log_flush(&mut self) -> Work {
+        let end = self.log.end();
+        self.flusher.log_in_flight = Some((end, self.last_store_time));
+        Work::FlushLog { ranges: self.log.dirty(self.flusher.durable), end }
+    }
+
+    fn log_flushed(&mut self, end: u64, time: i64) {
+        self.flusher.durable = self.flusher.durable.max(end);
+        self.flusher.current.log_time = self.flusher.current.log_time.max(time);
+        let positions = self.flusher.current.positions.get_or_insert_with(DurablePositions::default);
+        positions.log = self.flusher.durable;
+    }
+
+    /// Takes over what a queue flush made durable; the log's part may have moved on meanwhile.
+    fn queues_flushed(&mut self, checkpoint: Checkpoint) {
+        self.flusher.written = checkpoint;
+        let current = &mut self.flusher.current;
+        current.queue_time = checkpoint.queue_time;
+        current.index_time = checkpoint.index_time;
+        current.confirm_offset = checkpoint.confirm_offset;
+        if let (Some(positions), Some(done)) = (&mut current.positions, checkpoint.positions) {
+            positions.queues = done.queues;
+        }
+    }
+
+    fn check_disk(&mut self) {
+        let Some(dir) = self.log.main_dir() else { return };
+        match sys::space(existing_ancestor(dir)) {
+            Ok(space) => {
+                let full = space.used_ratio() > self.config.disk_warning_ratio;
+                if full != self.disk_full {
+                    tracing::warn!(
+                        used = space.used_ratio(),
+                        full,
+                        "free space crossed the limit for writing"
+                    );
+                }
+                self.disk_full = full;
+            }
+            Err(error) => tracing::warn!(%error, "cannot determine the free space"),
+        }
+    }
+
+    fn try_close(&mut self) -> Result<(), StoreError> {
+        let root = self.config.root.clone();
+        let flush = self.log_flush();
+        let Outcome::FlushLog { end, result } = jobs::run(Job(flush)).0 else { return Ok(()) };
+        let time = self.flusher.log_in_flight.take().map_or(0, |(_, time)| time);
+        result.map_err(StoreError::io("flush the log of", &root))?;
+        self.log_flushed(end, time);
+        if let Some(flush) = self.queue_flush(true, true) {
+            let Outcome::FlushQueues { checkpoint, result } = jobs::run(Job(Work::FlushQueues(flush))).0
+            else {
+                return Ok(());
+            };
+            result.map_err(StoreError::io("flush the queues of", &root))?;
+            (self.flusher.written, self.flusher.current) = (checkpoint, checkpoint);
+        }
+        self.log.drop_spare()?;
+        abort::remove(&root)
+    }
+
+    /// Lets go of the store as a killed process would: nothing is flushed, `abort` stays.
+    #[doc(hidden)]
+    pub fn crash(self) {}
+}
+
+fn existing_ancestor(path: &Path) -> &Path {
+    path.ancestors().find(|path| path.exists()).unwrap_or(path)
+}
+
+impl Store for FileStore {
+    type Job = Job;
+    type Done = Done;
+
+    fn append(&mut self, now: Now, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
+        if !self.is_writable() {
+            return Err(AppendError::NotWritable);
+        }
+        let len = checked_len(message, &self.append_limits)?;
+        if !is_storable(message.topic) {
+            return Err(AppendError::MessageIllegal);
+        }
+        self.reserve(message, len, 1)?;
+        let store_timestamp = self.next_store_time(now);
+        let appended = self.write(now, store_timestamp, message, len)?;
+        self.after_append();
+        Ok(appended)
+    }
+
+    fn append_batch(
+        &mut self,
+        now: Now,
+        message: &NewMessage<'_>,
+        offsets: &mut Vec<u64>,
+    ) -> Result<Appended, AppendError> {
+        if !self.is_writable() {
+            return Err(AppendError::NotWritable);
+        }
+        let (count, total) = checked_batch(message, &self.append_limits)?;
+        if !is_storable(message.topic) {
+            return Err(AppendError::MessageIllegal);
+        }
+        self.reserve(message, total, count)?;
+        let store_timestamp = self.next_store_time(now);
+        let mut whole: Option<Appended> = None;
+        for_each_item(message, |item| {
+            let len = encoded_len(item, self.append_limits.allow_v2)?;
+            let one = self.write(now, store_timestamp, item, len)?;
+            offsets.push(one.offset);
+            whole = Some(match whole {
+                None => one,
+                Some(all) => Appended { size: all.size + one.size, end: one.end, ..all },
+            });
+            Ok(())
+        })?;
+        self.after_append();
+        whole.ok_or(AppendError::MessageIllegal)
+    }
+
+    fn queue_bounds(&self, topic: &str, queue_id: i32, visible_end: u64) -> Option<QueueBounds> {
+        self.queues.get(topic, queue_id).map(|queue| visible_bounds(queue, visible_end))
+    }
+
+    fn queue_entry(&self, topic: &str, queue_id: i32, offset: i64) -> Option<QueueEntry> {
+        self.queues.get(topic, queue_id)?.entry(offset)
+    }
+
+    fn read(&self, request: &ReadRequest<'_>) -> ReadResult {
+        pull(request, self.queues.get(request.topic, request.queue_id), &self.log, &self.pull_limits)
+    }
+
+    fn record_at(&self, offset: u64) -> Option<Bytes> {
+        let found = record::decode(self.log.written_from(offset)?).ok()?;
+        let here = u64::try_from(found.physical_offset) == Ok(offset);
+        here.then(|| self.log.slice(offset, found.total_size as u64)).flatten()
+    }
+
+    fn store_time(&self, topic: &str, queue_id: i32, offset: i64) -> Option<i64> {
+        self.record_time(self.queue_entry(topic, queue_id, offset)?)
+    }
+
+    fn offset_by_time(&self, topic: &str, queue_id: i32, timestamp_ms: i64, boundary: Boundary) -> i64 {
+        let Some(queue) = self.queues.get(topic, queue_id) else { return 0 };
+        offset_by_time(queue, timestamp_ms, boundary, |entry| self.record_time(entry))
+    }
+
+    fn query_index(&self, topic: &str, key: &str, max: u32, begin: i64, end: i64) -> IndexHits {
+        let Some(index) = &self.index else { return IndexHits::default() };
+        let max = max.min(self.config.max_msgs_num_batch) as usize;
+        let found = index.query(key_hash(topic, key), max, begin, end);
+        let records = found.offsets.into_iter().filter_map(|offset| self.record_at(offset));
+        let in_time =
+            |r: &Bytes| record::store_timestamp(r).is_some_and(|time| (begin..=end).contains(&time));
+        IndexHits {
+            records: records.filter(in_time).collect(),
+            last_update_timestamp: found.last_time,
+            last_update_offset: found.last_offset,
+        }
+    }
+
+    fn queues(&self) -> Vec<(String, i32, QueueBounds)> {
+        self.queues.iter().map(|(topic, id, queue)| (topic.to_owned(), id, queue.bounds())).collect()
+    }
+
+    fn delete_topic(&mut self, topic: &str) {
+        let place = self.config.root.join("trash").join(self.trash_count.to_string());
+        self.trash_count += 1;
+        match self.queues.remove_topic(topic, &place) {
+            Ok(true) => self.trash.push(place),
+            Ok(false) => {}
+            Err(error) => tracing::error!(topic, %error, "the queue files of a deleted topic stay behind"),
+        }
+    }
+
+    fn log_bounds(&self) -> LogBounds {
+        LogBounds { min: self.log.start(), max: self.log.end(), durable: self.flusher.durable }
+    }
+
+    fn is_writable(&self) -> bool {
+        !self.closed && !self.failed && !self.disk_full
+    }
+
+    fn disk_use(&self) -> DiskUse {
+        let log_dir = self.log.main_dir().unwrap_or(&self.config.root);
+        let log = sys::space(existing_ancestor(log_dir)).unwrap_or_default();
+        let queues = sys::space(existing_ancestor(self.queues.dir())).unwrap_or_default();
+        DiskUse {
+            commit_log_ratio: log.used_ratio(),
+            consume_queue_ratio: queues.used_ratio(),
+            total_bytes: log.total,
+            free_bytes: log.free,
+            commit_log_path: log_dir.display().to_string(),
+        }
+    }
+
+    fn request_flush(&mut self) {
+        self.flusher.wanted = self.log.end();
+    }
+
+    fn tick(&mut self, now: Now) {
+        if self.closed {
+            return;
+        }
+        let due = self.flusher.tick(now, &self.config, self.log.end());
+        if due.disk_check {
+            self.check_disk();
+        }
+    }
+
+    fn deadline(&self) -> Option<Mono> {
+        if self.closed { None } else { self.flusher.deadline(self.log.end()) }
+    }
+
+    fn poll_job(&mut self) -> Option<Job> {
+        if let Some(path) = self.trash.pop() {
+            return Some(Job(Work::RemoveTree { path }));
+        }
+        if self.closed || self.failed {
+            return None;
+        }
+        if self.flusher.log_flush_needed() {
+            return Some(Job(self.log_flush()));
+        }
+        if self.log.wants_spare()
+            && !self.spare_in_flight
+            && let Some((path, base)) = self.log.next_path()
+            && self.spare_failed != Some(base)
+        {
+            self.spare_in_flight = true;
+            return Some(Job(Work::CreateSegment { path, base, size: self.log.file_size() }));
+        }
+        if !self.flusher.queues_in_flight
+            && let Some(thorough) = self.flusher.queues_due.take()
+            && let Some(flush) = self.queue_flush(thorough, false)
+        {
+            self.flusher.queues_in_flight = true;
+            return Some(Job(Work::FlushQueues(flush)));
+        }
+        None
+    }
+
+    fn run(job: Job) -> Done {
+        jobs::run(job)
+    }
+
+    fn complete(&mut self, _now: Now, done: Done) {
+        match done.0 {
+            Outcome::FlushLog { end, result } => {
+                let time = self.flusher.log_in_flight.take().map_or(0, |(_, time)| time);
+                match result {
+                    Ok(()) => self.log_flushed(end, time),
+                    Err(error) => self.fail("log flush", &error),
+                }
+            }
+            Outcome::FlushQueues { checkpoint, result } => {
+                self.flusher.queues_in_flight = false;
+                match result {
+                    Ok(()) if !self.closed => self.queues_flushed(checkpoint),
+                    Ok(()) => {}
+                    Err(error) => self.fail("queue flush", &error),
+                }
+            }
+            Outcome::CreateSegment { path, base, result } => {
+                self.spare_in_flight = false;
+                match result {
+                    Ok(segment) if !self.closed => self.log.offer_spare(path, segment),
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(path = %path.display(), %error, "cannot create the next log file ahead");
+                        self.spare_failed = Some(base);
+                    }
+                }
+            }
+            Outcome::RemoveTree { path, result } => {
+                if let Err(error) = result {
+                    tracing::warn!(path = %path.display(), %error, "cannot remove the files of a deleted topic");
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, _now: Now) {
+        if self.closed {
+            return;
+        }
+        self.closed = true;
+        if self.failed {
+            tracing::error!("closed after a failure: the next start has to recover");
+            return;
+        }
+        if let Err(error) = self.try_close() {
+            self.fail("close", &error);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Opening a store.
+
+use std::path::Path;
+
+use sansmq_core::store::pull::LogSource;
+use sansmq_core::time::Now;
+
+use super::FileStore;
+use crate::checkpoint::{Checkpoint, DurablePositions};
+use crate::commit_log::CommitLog;
+use crate::config::StoreConfig;
+use crate::error::StoreError;
+use crate::flush::Flusher;
+use crate::index::Index;
+use crate::jobs::{self, Job, Outcome, QueueFlush, Work};
+use crate::lock::DirLock;
+use crate::queues::Queues;
+use crate::recovery::{Parts, RecoveryReport, recover};
+use crate::{abort, files};
+
+impl FileStore {
+    /// Opens or creates the store in `config.root`, brings its files into agreement and marks it as running.
+    ///
+    /// # Errors
+    /// [`StoreError`] names the file; nothing has been changed when a file cannot be loaded.
+    pub fn open(config: StoreConfig, now: Now) -> Result<(FileStore, RecoveryReport), StoreError> {
+        let config = config.normalised()?;
+        let root = config.root.as_path();
+        let lock = DirLock::acquire(root)?;
+        let clean = abort::last_exit_was_clean(root)?;
+        let mut log = CommitLog::load(&config)?;
+        let mut queues = Queues::load(root.join("consumequeue"), config.consume_queue_file_size)?;
+        let mut index = match config.message_index_enable {
+            true => Some(Index::load(root.join("index"), config.index_slots, config.index_entries)?),
+            false => None,
+        };
+        let checkpoint_path = root.join("checkpoint");
+        let mut checkpoint =
+            Checkpoint::read(&checkpoint_path).map_err(StoreError::io("read", &checkpoint_path))?;
+
+        // everything can be read; from here on files change
+        abort::create(root, config.pid)?;
+        remove_trash(&root.join("trash"));
+        let parts = Parts { config: &config, log: &mut log, queues: &mut queues, index: index.as_mut() };
+        let report = recover(parts, clean, &checkpoint)?;
+        let end = log.end();
+        checkpoint.log_time = report.last_store_time;
+        checkpoint.queue_time = report.last_store_time;
+        checkpoint.positions = Some(DurablePositions { log: end, queues: end });
+        checkpoint.confirm_offset = i64::try_from(end).unwrap_or(i64::MAX);
+        make_durable(root, &log, &mut queues, index.as_mut(), &report, &mut checkpoint)?;
+
+        let flusher = Flusher::new(now, &config, end, checkpoint);
+        let store = FileStore {
+            append_limits: config.append_limits(),
+            pull_limits: config.pull_limits(),
+            log,
+            queues,
+            index,
+            flusher,
+            last_store_time: report.last_store_time,
+            trash: Vec::new(),
+            trash_count: 0,
+            spare_in_flight: false,
+            spare_failed: None,
+            closed: false,
+            failed: false,
+            disk_full: false,
+            _lock: lock,
+            config,
+        };
+        tracing::info!(clean, end, records = report.records, stopped_by = ?report.stopped_by, "store opened");
+        Ok((store, report))
+    }
+}
+
+fn remove_trash(dir: &Path) {
+    if let Err(error) = files::remove_tree(dir) {
+        tracing::warn!(path = %dir.display(), %error, "cannot remove the files of deleted topics");
+    }
+}
+
+/// Writes back what recovery accepted or rebuilt, so that the checkpoint can speak of it.
+fn make_durable(
+    root: &Path,
+    log: &CommitLog,
+    queues: &mut Queues,
+    index: Option<&mut Index>,
+    report: &RecoveryReport,
+    checkpoint: &mut Checkpoint,
+) -> Result<(), StoreError> {
+    let flush = Work::FlushLog { ranges: log.dirty(report.scanned_from), end: log.end() };
+    if let Outcome::FlushLog { result, .. } = jobs::run(Job(flush)).0 {
+        result.map_err(StoreError::io("flush the log of", root))?;
+    }
+    let (mut ranges, mut dirs) = queues.take_dirty(1);
+    if let Some(index) = index {
+        let (index_ranges, dir, full_until) = index.take_dirty(false);
+        ranges.extend(index_ranges);
+        dirs.extend(dir);
+        checkpoint.index_time = full_until.unwrap_or(0);
+    }
+    let flush =
+        QueueFlush { ranges, dirs, checkpoint: *checkpoint, checkpoint_path: root.join("checkpoint") };
+    if let Outcome::FlushQueues { result, .. } = jobs::run(Job(Work::FlushQueues(flush))).0 {
+        result.map_err(StoreError::io("flush the queues of", root))?;
+    }
+    for (_, _, queue) in queues.iter_mut() {
+        queue.close_mappings();
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! All consume queues: `consumequeue/<topic>/<queueId>/` (`spec/store.md` sections 1 and 4).
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::consume_queue::ConsumeQueue;
+use crate::error::StoreError;
+use crate::mapped::DirtyRange;
+use crate::{files, segments};
+
+#[derive(Debug)]
+pub(crate) struct Queues {
+    dir: PathBuf,
+    file_size: u64,
+    topics: HashMap<Box<str>, BTreeMap<i32, ConsumeQueue>>,
+    /// A topic directory was created since the last flush.
+    created: bool,
+}
+
+impl Queues {
+    pub(crate) fn load(dir: PathBuf, file_size: u64) -> Result<Self, StoreError> {
+        let mut topics = HashMap::new();
+        for topic_dir in segments::directories(&dir)? {
+            let Some(topic) = topic_dir.file_name().and_then(|name| name.to_str()) else {
+                tracing::warn!(path = %topic_dir.display(), "not a topic name, ignored");
+                continue;
+            };
+            let mut queues = BTreeMap::new();
+            for queue_dir in segments::directories(&topic_dir)? {
+                match queue_dir.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok())
+                {
+                    Some(id) => {
+                        queues.insert(id, ConsumeQueue::load(queue_dir, file_size)?);
+                    }
+                    None => tracing::warn!(path = %queue_dir.display(), "not a queue number, ignored"),
+                }
+            }
+            topics.insert(topic.into(), queues);
+        }
+        Ok(Queues { dir, file_size, topics, created: false })
+    }
+
+    pub(crate) fn get(&self, topic: &str, queue_id: i32) -> Option<&ConsumeQueue> {
+        self.topics.get(topic)?.get(&queue_id)
+    }
+
+    pub(crate) fn get_mut(&mut self, topic: &str, queue_id: i32) -> Option<&mut ConsumeQueue> {
+        self.topics.get_mut(topic)?.get_mut(&queue_id)
+    }
+
+    /// The queue, created if need be; allocates only then. Never `None`: the option merely saves a panic.
+    pub(crate) fn get_or_create(&mut self, topic: &str, queue_id: i32) -> Option<&mut ConsumeQueue> {
+        if self.get(topic, queue_id).is_none() {
+            self.created |= !self.topics.contains_key(topic);
+            let dir = self.dir.join(topic).join(queue_id.to_string());
+            let queues = self.topics.entry(topic.into()).or_default();
+            queues.insert(queue_id, ConsumeQueue::new(dir, self.file_size));
+        }
+        self.get_mut(topic, queue_id)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, i32, &ConsumeQueue)> {
+        self.topics.iter().flat_map(|(topic, queues)| queues.iter().map(move |(id, q)| (&**topic, *id, q)))
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, i32, &mut ConsumeQueue)> {
+        self.topics.iter_mut().flat_map(|(topic, queues)| {
+            let topic = &**topic;
+            queues.iter_mut().map(move |(id, q)| (topic, *id, q))
+        })
+    }
+
+    /// Largest log offset any queue has an entry up to; `None` when no queue has one.
+    pub(crate) fn log_end(&self) -> Option<u64> {
+        self.iter().map(|(_, _, q)| q.log_end()).max().filter(|end| *end > 0)
+    }
+
+    /// Forgets a topic and moves its files to `trash`, from where they can be removed at leisure.
+    pub(crate) fn remove_topic(&mut self, topic: &str, trash: &Path) -> io::Result<bool> {
+        let Some(queues) = self.topics.remove(topic) else { return Ok(false) };
+        drop(queues);
+        let from = self.dir.join(topic);
+        if !from.try_exists()? {
+            return Ok(false);
+        }
+        if let Some(parent) = trash.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::rename(from, trash)?;
+        self.created = true;
+        Ok(true)
+    }
+
+    /// Removes every queue: there is no log they could speak of.
+    pub(crate) fn clear(&mut self) -> Result<(), StoreError> {
+        self.topics.clear();
+        files::remove_tree(&self.dir).map_err(StoreError::io("remove", &self.dir))
+    }
+
+    /// Hands out what has to be flushed of the queues with at least `least_pages` dirty pages.
+    pub(crate) fn take_dirty(&mut self, least_pages: u64) -> (Vec<DirtyRange>, Vec<PathBuf>) {
+        let (mut ranges, mut dirs) = (Vec::new(), Vec::new());
+        for queue in self.topics.values_mut().flat_map(BTreeMap::values_mut) {
+            if queue.dirty_pages() >= least_pages.max(1) {
+                queue.take_dirty(&mut ranges, &mut dirs);
+            }
+        }
+        let topics: Vec<PathBuf> =
+            dirs.iter().filter_map(|dir| dir.parent()).map(Path::to_path_buf).collect();
+        let new_topic = std::mem::take(&mut self.created);
+        dirs.extend(topics);
+        if new_topic || !dirs.is_empty() {
+            dirs.push(self.dir.clone());
+            dirs.extend(self.dir.parent().map(Path::to_path_buf));
+        }
+        dirs.sort_unstable();
+        dirs.dedup();
+        dirs.retain(|dir| dir.exists());
+        (ranges, dirs)
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+}

@@ -1,0 +1,340 @@
+//! Finding the end of the log after a start, and making queues and index agree with it
+//! (`spec/store.md` section 8).
+//!
+//! Two regions of the log are told apart. From `strict_from` on, records are checked completely and the first
+//! bad one ends the log. Files before it were known to be durable; they are only read when queues or index
+//! have to be rebuilt from them, and damage found there costs the rest of that file's queue entries but never
+//! the records behind it.
+
+use std::ops::ControlFlow;
+
+use sansmq_core::message::record::{self, Head, Record};
+use sansmq_core::message::sysflag;
+use sansmq_core::store::QueueEntry;
+use sansmq_core::store::append::{for_each_key, key_hash, record_tags};
+
+use crate::checkpoint::Checkpoint;
+use crate::commit_log::CommitLog;
+use crate::config::StoreConfig;
+use crate::error::StoreError;
+use crate::index::Index;
+use crate::queues::Queues;
+
+/// How far behind the checkpoint's times a file's first record must lie for the file to count as durable, ms.
+const CHECKPOINT_MARGIN_MS: i64 = 3000;
+
+/// What opening a store found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// The last run ended in order.
+    pub clean: bool,
+    /// Byte of the log the last scan started at.
+    pub scanned_from: u64,
+    /// Records the last scan accepted.
+    pub records: u64,
+    /// Byte behind the last record.
+    pub log_end: u64,
+    /// Scans of the log that were needed.
+    pub scans: u32,
+    /// Why the scan ended; `None` when it reached zeros or the end of the last file.
+    pub stopped_by: Option<String>,
+    /// Files that could only be read in part while queues or index were rebuilt from them.
+    pub damaged_files: Vec<u64>,
+    /// Store time of the last record, milliseconds since the Unix epoch.
+    pub last_store_time: i64,
+}
+
+/// The parts recovery works on.
+pub(crate) struct Parts<'a> {
+    pub config: &'a StoreConfig,
+    pub log: &'a mut CommitLog,
+    pub queues: &'a mut Queues,
+    pub index: Option<&'a mut Index>,
+}
+
+/// Where to look.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    /// First byte of the file the scan starts with.
+    from: u64,
+    strict_from: u64,
+    /// Records before this one already have their queue entries.
+    queues_from: u64,
+    /// Records before this one are already indexed.
+    index_from: u64,
+    /// A queue that lacks entries in front of a record is taken to begin there, instead of giving cause for
+    /// a scan of the whole log.
+    accept_gaps: bool,
+}
+
+/// Brings log, queues and index into agreement. Everything above the log's end is gone, durably, when this
+/// returns.
+pub(crate) fn recover(
+    mut parts: Parts<'_>,
+    clean: bool,
+    checkpoint: &Checkpoint,
+) -> Result<RecoveryReport, StoreError> {
+    if parts.log.bases().next().is_none() {
+        parts.queues.clear()?;
+        if let Some(index) = &mut parts.index {
+            index.remove_where(|_| true)?;
+        }
+        return Ok(RecoveryReport { clean, ..RecoveryReport::default() });
+    }
+    let mut plan = plan(&mut parts, clean, checkpoint)?;
+    let mut scans = 0;
+    let mut report: RecoveryReport = loop {
+        scans += 1;
+        let report = scan(&mut parts, &plan)?;
+        let start = parts.log.start();
+        let Some(report) = report else {
+            tracing::warn!("queue entries are missing in front of the scanned files; scanning the whole log");
+            plan.from = start;
+            plan.queues_from = start;
+            plan.accept_gaps = true;
+            plan.index_from = next_to_index(&parts);
+            continue;
+        };
+        let end = report.log_end;
+        let stale = match &mut parts.index {
+            Some(index) => index.remove_where(|file| file.end_offset >= end)?,
+            None => false,
+        };
+        if !stale {
+            break report;
+        }
+        // the index knew records the log has lost: rebuild its last part
+        plan.index_from = parts.index.as_ref().and_then(|index| index.end_offset()).unwrap_or(start);
+        plan.from = file_of(&parts, plan.index_from).min(plan.strict_from);
+    };
+    (report.clean, report.scans) = (clean, scans);
+    let end = report.log_end;
+    for (_, _, queue) in parts.queues.iter_mut() {
+        if !clean {
+            queue.drop_unverified()?;
+        }
+        queue.drop_from(end)?;
+    }
+    parts.log.cut(end)?;
+    let start = parts.log.start();
+    for (_, _, queue) in parts.queues.iter_mut() {
+        queue.correct_min(start);
+    }
+    Ok(report)
+}
+
+fn next_to_index(parts: &Parts<'_>) -> u64 {
+    parts.index.as_ref().and_then(|index| index.end_offset()).map_or(0, |last| last + 1)
+}
+
+/// Start of the file that holds `offset`, or of the nearest one.
+fn file_of(parts: &Parts<'_>, offset: u64) -> u64 {
+    parts.log.bases().rev().find(|base| *base <= offset).unwrap_or(parts.log.start())
+}
+
+fn plan(parts: &mut Parts<'_>, clean: bool, checkpoint: &Checkpoint) -> Result<Plan, StoreError> {
+    let start = parts.log.start();
+    let known = parts.queues.log_end();
+    if clean {
+        let third_last = parts.log.bases().rev().take(3).last().unwrap_or(start);
+        let strict_from = known.map_or(third_last, |end| file_of(parts, end));
+        return Ok(Plan {
+            from: if known.is_some() { strict_from } else { start },
+            strict_from,
+            queues_from: known.unwrap_or(start),
+            index_from: next_to_index(parts),
+            accept_gaps: true,
+        });
+    }
+    let strict_from = match checkpoint.positions {
+        Some(positions) => file_of(parts, positions.log.min(positions.queues)),
+        None => durable_by_time(parts, checkpoint),
+    };
+    let mut from = if known.is_some() { strict_from } else { start };
+    let mut index_from = 0;
+    if let Some(index) = &mut parts.index {
+        // only full files are flushed as a whole; the rest is rebuilt
+        index.remove_where(|file| !file.full || file.end_time > checkpoint.index_time)?;
+        // the last indexed record may have more keys than fitted into the file
+        index_from = index.end_offset().unwrap_or(start);
+    }
+    if parts.index.is_some() {
+        from = from.min(file_of(parts, index_from));
+    }
+    let accept_gaps = checkpoint.positions.is_some() || from == start;
+    Ok(Plan { from, strict_from, queues_from: from, index_from, accept_gaps })
+}
+
+/// The newest file whose first record is so old that, by the checkpoint's times, all before it is durable.
+fn durable_by_time(parts: &Parts<'_>, checkpoint: &Checkpoint) -> u64 {
+    let limit = (checkpoint.log_time.min(checkpoint.queue_time) - CHECKPOINT_MARGIN_MS).max(0);
+    let durable = |base: &u64| {
+        let Some(bytes) = parts.log.written_from(*base) else { return false };
+        matches!(record::peek(bytes), Ok(Head::Record { .. }))
+            && record::store_timestamp(bytes).is_some_and(|time| time != 0 && time <= limit)
+    };
+    parts.log.bases().rev().find(durable).unwrap_or(parts.log.start())
+}
+
+/// Reads records from `plan.from` on and dispatches them. `None` when a queue turned out to lack entries from
+/// before the scan.
+fn scan(parts: &mut Parts<'_>, plan: &Plan) -> Result<Option<RecoveryReport>, StoreError> {
+    let mut report = RecoveryReport { scanned_from: plan.from, log_end: plan.from, ..Default::default() };
+    let bases: Vec<u64> = parts.log.bases().filter(|base| *base >= plan.from).collect();
+    for base in bases {
+        let strict = base >= plan.strict_from;
+        let Some(bytes) = parts.log.written_from(base) else { break };
+        let mut at = 0;
+        let stop = loop {
+            let rest = &bytes[at.min(bytes.len())..];
+            let position = base + at as u64;
+            match step(rest, position, strict && parts.config.check_crc_on_recover) {
+                Step::Record(record) => {
+                    let flow = dispatch(
+                        parts.config,
+                        parts.queues,
+                        parts.index.as_deref_mut(),
+                        plan,
+                        &record,
+                        position,
+                    )?;
+                    if flow.is_break() {
+                        return Ok(None);
+                    }
+                    report.records += 1;
+                    report.last_store_time = report.last_store_time.max(record.store_timestamp);
+                    at += record.total_size;
+                }
+                Step::EndOfFile => {
+                    at = bytes.len();
+                    break None;
+                }
+                Step::Stop(reason) => break Some(reason),
+            }
+        };
+        match stop {
+            None => report.log_end = base + at as u64,
+            Some(reason) if strict => {
+                report.log_end = base + at as u64;
+                report.stopped_by = reason.map(|reason| format!("byte {}: {reason}", report.log_end));
+                break;
+            }
+            Some(reason) => {
+                let reason = reason.unwrap_or_else(|| "zeros".into());
+                tracing::warn!(
+                    byte = base + at as u64,
+                    reason,
+                    "damage in an old log file; continuing with the next"
+                );
+                report.damaged_files.push(base);
+                report.log_end = base + bytes.len() as u64;
+            }
+        }
+    }
+    Ok(Some(report))
+}
+
+enum Step<'a> {
+    Record(Record<'a>),
+    EndOfFile,
+    /// Nothing more here; without a reason when there are just zeros.
+    Stop(Option<String>),
+}
+
+fn step(rest: &[u8], position: u64, check_crc: bool) -> Step<'_> {
+    if rest.is_empty() {
+        return Step::EndOfFile;
+    }
+    match record::peek(rest) {
+        Ok(Head::Blank { size }) if size == rest.len() => return Step::EndOfFile,
+        Ok(Head::Blank { size }) => {
+            return Step::Stop(Some(format!("filler of {size} bytes does not end the file")));
+        }
+        Ok(Head::Record { .. }) => {}
+        Err(_) if rest.iter().take(record::BLANK_LEN).all(|b| *b == 0) => return Step::Stop(None),
+        Err(error) => return Step::Stop(Some(error.to_string())),
+    }
+    let record = match record::decode(rest) {
+        Ok(record) => record,
+        Err(error) => return Step::Stop(Some(error.to_string())),
+    };
+    if u64::try_from(record.physical_offset) != Ok(position) {
+        return Step::Stop(Some(format!("the record says it starts at byte {}", record.physical_offset)));
+    }
+    if check_crc && !record.body_is_intact() {
+        return Step::Stop(Some("the body does not match its checksum".into()));
+    }
+    Step::Record(record)
+}
+
+/// Enters a record into its queues and the index; breaks when entries before it are missing.
+fn dispatch(
+    config: &StoreConfig,
+    queues: &mut Queues,
+    index: Option<&mut Index>,
+    plan: &Plan,
+    record: &Record<'_>,
+    position: u64,
+) -> Result<ControlFlow<()>, StoreError> {
+    let Some(topic) = record.topic_str().filter(|topic| is_storable(topic)) else {
+        tracing::warn!(position, "record without a usable topic stays out of queues and index");
+        return Ok(ControlFlow::Continue(()));
+    };
+    // a record that holds a whole batch belongs to a queue of another kind
+    let plain = record.sys_flag & sysflag::INNER_BATCH == 0;
+    if position >= plan.queues_from && sysflag::enters_queue(record.sys_flag) && plain {
+        let entry = QueueEntry {
+            offset: position,
+            size: u32::try_from(record.total_size).unwrap_or(u32::MAX),
+            tags_code: record_tags(record, &config.delay_levels),
+        };
+        let mut put = |topic: &str, queue_id: i32, offset: i64| {
+            let next = queues.get(topic, queue_id).map_or(0, |queue| queue.max());
+            if offset > next && !plan.accept_gaps {
+                return Ok(ControlFlow::Break(()));
+            }
+            if let Some(queue) = queues.get_or_create(topic, queue_id) {
+                queue.put(offset, entry).map_err(StoreError::io("write to", queue.dir()))?;
+            }
+            Ok(ControlFlow::Continue(()))
+        };
+        if put(topic, record.queue_id, record.queue_offset)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        if config.enable_lmq {
+            for (name, offset) in light_queues(record) {
+                if put(name, 0, offset)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+    }
+    if let Some(index) =
+        index.filter(|_| position >= plan.index_from && sysflag::enters_index(record.sys_flag))
+    {
+        let mut result = Ok(());
+        for_each_key(record.property("UNIQ_KEY"), record.property("KEYS"), |key| {
+            if result.is_ok() {
+                let time = record.store_timestamp;
+                result = index.put(key_hash(topic, key), position, time, time);
+            }
+        });
+        result?;
+    }
+    Ok(ControlFlow::Continue(()))
+}
+
+/// Light queues a record is also in, with its offset in each (`spec/store.md` section 3, LMQ).
+fn light_queues<'a>(record: &Record<'a>) -> impl Iterator<Item = (&'a str, i64)> {
+    let names = record.property("INNER_MULTI_DISPATCH").unwrap_or_default().split(',');
+    let offsets = record.property("INNER_MULTI_QUEUE_OFFSET").unwrap_or_default().split(',');
+    names.zip(offsets).filter_map(|(name, offset)| {
+        let light = name.starts_with("%LMQ%") && is_storable(name);
+        light.then(|| offset.parse().ok()).flatten().map(|offset| (name, offset))
+    })
+}
+
+/// Whether a topic can be the name of a directory below the queues.
+pub(crate) fn is_storable(topic: &str) -> bool {
+    !matches!(topic, "" | "." | "..") && !topic.contains(['/', '\0']) && topic.len() <= 255
+}

@@ -1,0 +1,120 @@
+//! Directories of segment files: names are start offsets in 20 decimal digits, sizes are fixed
+//! (`spec/store.md` sections 1 and 2).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::StoreError;
+
+/// A file of a directory and the offset of its first byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SegmentFile {
+    pub base: u64,
+    pub path: PathBuf,
+}
+
+/// Where the file that starts at `base` lies.
+pub(crate) fn path_of(dir: &Path, base: u64) -> PathBuf {
+    dir.join(format!("{base:020}"))
+}
+
+/// The segment files of some directories in order. Sub-directories and files without a numeric name are
+/// skipped; a last file of length zero is a creation that was cut short and is removed.
+///
+/// # Errors
+/// A file of another size, or a gap between files.
+pub(crate) fn list<'a>(
+    dirs: impl IntoIterator<Item = &'a Path>,
+    size: u64,
+) -> Result<Vec<SegmentFile>, StoreError> {
+    let mut found = Vec::new();
+    for dir in dirs {
+        for (path, len) in regular_files(dir)? {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            match name.parse() {
+                Ok(base) => found.push((SegmentFile { base, path }, len)),
+                Err(_) => tracing::warn!(path = %path.display(), "not a segment file, ignored"),
+            }
+        }
+    }
+    found.sort_by(|(a, _), (b, _)| (a.base, &a.path).cmp(&(b.base, &b.path)));
+    if let Some((empty, _)) = found.pop_if(|(_, len)| *len == 0) {
+        tracing::warn!(path = %empty.path.display(), "empty last segment removed");
+        fs::remove_file(&empty.path).map_err(StoreError::io("remove", &empty.path))?;
+    }
+    let mut expected = found.first().map_or(0, |(first, _)| first.base);
+    for (file, actual) in &found {
+        if *actual != size {
+            return Err(StoreError::WrongSize { path: file.path.clone(), actual: *actual, expected: size });
+        }
+        if file.base != expected {
+            return Err(StoreError::Gap { path: file.path.clone(), expected });
+        }
+        expected = expected.saturating_add(size);
+    }
+    Ok(found.into_iter().map(|(file, _)| file).collect())
+}
+
+/// Regular files of a directory with their sizes; none when the directory does not exist.
+pub(crate) fn regular_files(dir: &Path) -> Result<Vec<(PathBuf, u64)>, StoreError> {
+    let mut found = Vec::new();
+    for path in entries(dir)? {
+        let meta = fs::metadata(&path).map_err(StoreError::io("inspect", &path))?;
+        if meta.is_file() {
+            found.push((path, meta.len()));
+        }
+    }
+    Ok(found)
+}
+
+/// Sub-directories of a directory; none when it does not exist.
+pub(crate) fn directories(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let mut found = Vec::new();
+    for path in entries(dir)? {
+        if fs::metadata(&path).map_err(StoreError::io("inspect", &path))?.is_dir() {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+fn entries(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let listing = match fs::read_dir(dir) {
+        Ok(listing) => listing,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StoreError::io("list", dir)(error)),
+    };
+    listing.map(|entry| entry.map(|e| e.path()).map_err(StoreError::io("list", dir))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> PathBuf {
+        let dir = std::env::temp_dir().join(format!("sansmq-segments-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    #[test]
+    fn only_whole_neighbours_load() {
+        let dir = scratch("load");
+        let list = |size| super::list([dir.as_path()], size);
+        assert_eq!(list(10).unwrap(), []);
+        fs::create_dir(dir.join("00000000000000000777")).unwrap();
+        fs::write(dir.join("notes.txt"), b"x").unwrap();
+        fs::write(path_of(&dir, 30), [0; 10]).unwrap();
+        fs::write(path_of(&dir, 20), [0; 10]).unwrap();
+        fs::write(path_of(&dir, 40), []).unwrap();
+        let bases: Vec<u64> = list(10).unwrap().iter().map(|f| f.base).collect();
+        assert_eq!(bases, [20, 30]);
+        assert!(!path_of(&dir, 40).exists(), "an empty last file is removed");
+
+        let error = list(11).unwrap_err().to_string();
+        assert!(error.contains("00000000000000000020 has 10 bytes") && error.contains("have 11"), "{error}");
+        fs::write(path_of(&dir, 60), [0; 10]).unwrap();
+        assert!(matches!(list(10), Err(StoreError::Gap { expected: 40, .. })));
+    }
+}

@@ -1,0 +1,78 @@
+//! The system calls the standard library has no name for.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Takes an exclusive record lock on byte 0, as the reference does; false when somebody else holds one.
+///
+/// Uses an open-file-description lock: it conflicts with the process-owned locks of other programs just the
+/// same, but also with a second store in this process, and closing an unrelated handle does not drop it.
+pub(crate) fn lock_first_byte(file: &File) -> io::Result<bool> {
+    let request = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 1,
+        l_pid: 0,
+    };
+    // SAFETY: the descriptor is open for as long as `file` is borrowed, and the request outlives the call.
+    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &request) } == 0 {
+        return Ok(true);
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::EACCES) => Ok(false),
+        _ => Err(error),
+    }
+}
+
+/// First byte at or behind `from` that is not in a hole of a sparse file; `None` when only holes follow.
+pub(crate) fn next_data(file: &File, from: u64) -> io::Result<Option<u64>> {
+    let from = i64::try_from(from).map_err(io::Error::other)?;
+    // SAFETY: plain call on an open descriptor; it moves a file position nobody here relies on.
+    let found = unsafe { libc::lseek(file.as_raw_fd(), from, libc::SEEK_DATA) };
+    match u64::try_from(found) {
+        Ok(found) => Ok(Some(found)),
+        Err(_) => {
+            let error = io::Error::last_os_error();
+            if error.raw_os_error() == Some(libc::ENXIO) { Ok(None) } else { Err(error) }
+        }
+    }
+}
+
+/// Size and free space of a file system, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Space {
+    pub total: u64,
+    pub free: u64,
+    /// Free for others than the superuser.
+    pub available: u64,
+}
+
+impl Space {
+    /// Used part of what an ordinary user could use, as a fraction.
+    pub(crate) fn used_ratio(&self) -> f64 {
+        let used = self.total.saturating_sub(self.free);
+        let whole = used + self.available;
+        if whole == 0 { 0.0 } else { used as f64 / whole as f64 }
+    }
+}
+
+/// Space of the file system that holds `path`.
+pub(crate) fn space(path: &Path) -> io::Result<Space> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut stat = std::mem::MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: the path is NUL-terminated and the buffer has the size the call fills.
+    let failed = unsafe { libc::statvfs(path.as_ptr(), stat.as_mut_ptr()) } != 0;
+    if failed {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call succeeded; besides, all-zero bytes are a valid value of this struct.
+    let stat = unsafe { stat.assume_init() };
+    let unit = stat.f_frsize;
+    Ok(Space { total: stat.f_blocks * unit, free: stat.f_bfree * unit, available: stat.f_bavail * unit })
+}
