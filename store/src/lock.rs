@@ -10,7 +10,7 @@ use crate::{files, sys};
 /// Held while the store is open; dropping it releases the lock, the file stays.
 #[derive(Debug)]
 pub(crate) struct DirLock {
-    _file: File,
+    file: File,
 }
 
 impl DirLock {
@@ -26,6 +26,14 @@ impl DirLock {
         }
         file.write_all_at(b"lock", 0).map_err(StoreError::io("write", &path))?;
         files::sync_dir(root).map_err(StoreError::io("sync", root))?;
-        Ok(DirLock { _file: file })
+        Ok(DirLock { file })
+    }
+}
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        if let Err(error) = sys::unlock_first_byte(&self.file) {
+            tracing::warn!(%error, "cannot release the store's lock");
+        }
     }
 }

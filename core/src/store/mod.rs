@@ -108,13 +108,14 @@ pub enum TagFilter<'a> {
 }
 
 impl TagFilter<'_> {
+    /// Whether an entry passes. An address into the extension file of a queue (any value below those of a
+    /// hash, `spec/store.md` section 4) tells nothing about the tags, so it passes.
     #[must_use]
     pub fn matches(&self, tags_code: i64) -> bool {
         match self {
             TagFilter::All => true,
-            #[allow(clippy::cast_possible_truncation)]
-            // the hash is the low half, `spec/store.md` section 13
-            TagFilter::Codes(codes) => codes.contains(&(tags_code as i32)),
+            #[allow(clippy::cast_possible_truncation)] // the hash is the low half, `spec/store.md` section 13
+            TagFilter::Codes(codes) => codes.contains(&(tags_code as i32)) || tags_code < i64::from(i32::MIN),
         }
     }
 }
