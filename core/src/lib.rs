@@ -7,6 +7,7 @@ pub mod body;
 pub mod config;
 pub mod json;
 pub mod message;
+pub mod namesrv;
 pub mod store;
 pub mod time;
 pub mod wire;
