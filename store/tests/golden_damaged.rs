@@ -114,7 +114,10 @@ fn lost_queues_and_index_are_rebuilt_from_the_first_file() {
     let golden = unpack("e5");
     let (store, report) = open(golden.config());
     assert_eq!(report.scanned_from, 0);
-    assert_eq!(entries(&store), expected_entries(&unpack("e6")).iter().map(|e| fix_e6(e)).collect::<Vec<_>>());
+    assert_eq!(
+        entries(&store),
+        expected_entries(&unpack("e6")).iter().map(|e| fix_e6(e)).collect::<Vec<_>>()
+    );
     for entry in golden.list("entries") {
         let found = store.query_index(
             "TopicLoad",
