@@ -4,10 +4,12 @@
 #![forbid(unsafe_code)]
 
 pub mod body;
+pub mod broker;
 pub mod config;
 pub mod json;
 pub mod message;
 pub mod namesrv;
+pub mod node;
 pub mod store;
 pub mod time;
 pub mod wire;

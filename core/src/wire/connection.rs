@@ -41,6 +41,8 @@ pub struct Connection {
     /// True once the frontend was told that there is something to send.
     pub transmit_announced: bool,
     pub reading_paused: bool,
+    /// Still waiting for the bytes that tell frames from a HAProxy header or TLS.
+    pub preface_pending: bool,
     pub last_activity: Mono,
     pending: HashMap<i32, Pending>,
     next_opaque: i32,
@@ -59,6 +61,7 @@ impl Connection {
             outbound: Outbound::default(),
             transmit_announced: false,
             reading_paused: false,
+            preface_pending: listener.is_some(),
             last_activity: now,
             pending: HashMap::new(),
             next_opaque: 0,
@@ -104,11 +107,5 @@ impl Connection {
     pub fn abandon(&mut self) -> Vec<(u64, CallError)> {
         let addr = self.peer.to_string();
         self.pending.drain().map(|(_, p)| (p.token, CallError::Closed(addr.clone()))).collect()
-    }
-
-    /// When the next call times out.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Mono> {
-        self.pending.values().map(|pending| pending.deadline).min()
     }
 }

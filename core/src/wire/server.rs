@@ -15,6 +15,8 @@ pub struct ConnId(pub u64);
 pub struct Peer {
     pub conn: ConnId,
     pub addr: SocketAddr,
+    /// It came in on a broker's fast port (`listenPort - 2`), which does not serve long-polling requests.
+    pub fast_port: bool,
 }
 
 /// Where the answer to a request goes.
@@ -136,6 +138,8 @@ pub enum ServerIn<'a> {
     Answer { token: u64, result: Result<Command, CallError> },
     /// A connection it may know is gone.
     Closed(ConnId),
+    /// The connection to another server, `host:port`, broke or could not be made.
+    Lost(String),
     /// The outcome of a [`ServerOut::Save`].
     Saved { token: u64, result: Result<(), String> },
 }

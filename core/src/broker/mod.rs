@@ -1,0 +1,253 @@
+//! A broker: one master's topics, groups, clients, offsets and messages as a pure machine over a [`Store`].
+//!
+//! Requests come in through [`Broker::handle`]; replies, calls and file writes leave through
+//! [`Broker::poll`]. A reply that must wait — for an fsync, for a file on disk, for a message to arrive, for
+//! a client's answer — is an entry in a queue keyed by what releases it ([`waiting`], [`hold`], [`relay`]),
+//! with a deadline.
+
+mod admin_groups;
+mod admin_stats;
+mod admin_topics;
+pub mod assignment;
+pub mod clients;
+mod config_requests;
+mod dispatch;
+pub mod groups;
+mod heartbeat;
+pub mod hold;
+pub mod locks;
+mod lookup;
+pub mod names;
+mod offset_requests;
+pub mod offsets;
+mod persist;
+mod properties;
+mod pull;
+mod register;
+mod relay;
+mod reset;
+mod runtime;
+pub mod schedule;
+mod send;
+mod send_back;
+pub mod settings;
+pub mod stats;
+pub mod topics;
+mod waiting;
+
+use core::net::SocketAddr;
+use std::collections::VecDeque;
+
+use crate::body::{SubscriptionGroupTable, TopicConfigTable};
+use crate::store::Store;
+use crate::time::{Mono, Now, earliest};
+use crate::wire::{Reply, ReplyTo, ServerOut};
+use offsets::OffsetTable;
+use schedule::DelayOffsets;
+use settings::Settings;
+
+/// What a broker finds on its disk beside the message store; empty for a new one.
+#[derive(Debug, Default)]
+pub struct BrokerMeta {
+    /// `config/topics.json`.
+    pub topics: TopicConfigTable,
+    /// `config/subscriptionGroup.json`.
+    pub groups: SubscriptionGroupTable,
+    /// `config/consumerOffset.json`.
+    pub offsets: OffsetTable,
+    /// `config/delayOffset.json`.
+    pub delay_offsets: DelayOffsets,
+    /// `config/messageRequestMode.json`.
+    pub request_modes: assignment::RequestModes,
+}
+
+/// How far an orderly stop has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopping {
+    No,
+    /// Waiting for NameServers to take the broker off their routes, at most until then.
+    Unregistering(Mono),
+    /// Waiting for the last files.
+    Saving,
+    Done,
+}
+
+/// One broker.
+pub struct Broker<S: Store> {
+    settings: Settings,
+    store: S,
+    store_host: SocketAddr,
+    topics: topics::Topics,
+    groups: groups::Groups,
+    offsets: offsets::Offsets,
+    consumers: clients::Consumers,
+    producers: clients::Producers,
+    locks: locks::Locks,
+    held: hold::HeldPulls,
+    schedule: schedule::Schedule,
+    stats: stats::Stats,
+    registration: register::Registration,
+    relays: relay::Relays,
+    persist: persist::Persist,
+    waiting: waiting::WaitingReplies,
+    assignment: assignment::Assignment,
+    /// Appended to the properties of every message: region, trace switch, cluster.
+    property_suffix: Vec<u8>,
+    out: VecDeque<ServerOut>,
+    random: SplitMix,
+    started: Now,
+    next_token: u64,
+    stopping: Stopping,
+    next_client_scan: Mono,
+    /// Where `durable` stood when waiting replies and pulls were last looked at.
+    seen_durable: u64,
+}
+
+const CLIENT_SCAN_MS: u64 = 10_000;
+
+impl<S: Store> Broker<S> {
+    /// A broker over an opened store. `store_host` is what message ids are made of; `seed` feeds the choice
+    /// of queues the client leaves open.
+    #[must_use]
+    pub fn new(
+        settings: Settings,
+        store: S,
+        meta: BrokerMeta,
+        store_host: SocketAddr,
+        seed: u64,
+        now: Now,
+    ) -> Self {
+        let config = &settings.broker;
+        let property_suffix = format!(
+            "MSG_REGION\u{1}{}\u{2}TRACE_ON\u{1}{}\u{2}CLUSTER\u{1}{}\u{2}",
+            config.region_id, config.trace_on, config.broker_cluster_name
+        );
+        let mut broker = Broker {
+            topics: topics::Topics::new(meta.topics, config),
+            groups: groups::Groups::new(
+                meta.groups,
+                config.auto_create_subscription_group,
+                config.enable_create_sys_group,
+            ),
+            offsets: offsets::Offsets::new(meta.offsets, config.consumer_offset_update_version_step),
+            consumers: clients::Consumers::default(),
+            producers: clients::Producers::default(),
+            locks: locks::Locks::default(),
+            held: hold::HeldPulls::default(),
+            schedule: schedule::Schedule::new(&settings.delay_levels, meta.delay_offsets, now),
+            stats: stats::Stats::new(now),
+            registration: register::Registration::new(&settings.name_servers(), now),
+            relays: relay::Relays::default(),
+            persist: persist::Persist::new(&settings, now),
+            waiting: waiting::WaitingReplies::default(),
+            assignment: assignment::Assignment::new(meta.request_modes),
+            property_suffix: property_suffix.into_bytes(),
+            out: VecDeque::new(),
+            random: SplitMix(seed),
+            started: now,
+            next_token: 0,
+            stopping: Stopping::No,
+            next_client_scan: now.mono.plus_ms(CLIENT_SCAN_MS),
+            seen_durable: store.log_bounds().durable,
+            settings,
+            store,
+            store_host,
+        };
+        broker.persist.mark(persist::File::Topics);
+        broker.persist.mark(persist::File::Groups);
+        broker.start_saves(now);
+        broker.register_due(now);
+        broker
+    }
+
+    /// The next effect.
+    pub fn poll(&mut self) -> Option<ServerOut> {
+        self.out.pop_front()
+    }
+
+    /// The next piece of blocking work of the store.
+    pub fn poll_job(&mut self) -> Option<S::Job> {
+        self.store.poll_job()
+    }
+
+    /// Takes a finished piece of work back and releases what waited for it.
+    pub fn job_done(&mut self, now: Now, done: S::Done) {
+        self.store.complete(now, done);
+        self.release_durable(now);
+        self.advance_stop(now);
+    }
+
+    /// When the broker wants to be called with `Tick`.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        let stop = match self.stopping {
+            Stopping::Unregistering(by) => Some(by),
+            Stopping::No => Some(self.next_client_scan),
+            Stopping::Saving | Stopping::Done => None,
+        };
+        [
+            self.store.deadline(),
+            self.held.deadline(),
+            self.schedule.deadline(),
+            self.stats.deadline(),
+            self.registration.deadline(),
+            self.relays.deadline(),
+            self.persist.deadline(),
+            self.waiting.deadline(),
+        ]
+        .into_iter()
+        .fold(stop, earliest)
+    }
+
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopping == Stopping::Done
+    }
+
+    /// Read access to the store, for embedding and tests.
+    #[must_use]
+    pub fn store(&self) -> &S {
+        &self.store
+    }
+
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    fn reply(&mut self, to: ReplyTo, reply: Reply) {
+        self.out.push_back(ServerOut::Reply { to, reply });
+    }
+
+    fn token(&mut self) -> u64 {
+        self.next_token += 1;
+        self.next_token
+    }
+
+    /// Records that end behind this are not shown to consumers yet: with synchronous flush only what is
+    /// durable is visible.
+    fn visible_end(&self) -> u64 {
+        let bounds = self.store.log_bounds();
+        if self.settings.sync_flush { bounds.durable } else { bounds.max }
+    }
+}
+
+/// A small seeded generator (SplitMix64): the core draws no randomness of its own.
+#[derive(Debug)]
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number in `0..bound`; 0 for a bound below 1.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the bound is a positive i32
+    fn below(&mut self, bound: i32) -> i32 {
+        if bound <= 1 { 0 } else { (self.next() % bound as u64) as i32 }
+    }
+}

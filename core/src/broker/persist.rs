@@ -1,0 +1,178 @@
+//! The broker's tables on disk: which file has changed, which write is under way, who waits for it.
+//!
+//! A file is written at most once at a time; changes that come meanwhile go into the next write.
+
+use bytes::Bytes;
+
+use super::settings::Settings;
+use super::{Broker, Stopping};
+use crate::json;
+use crate::store::Store;
+use crate::time::{Mono, Now};
+use crate::wire::ServerOut;
+
+/// The tables kept in `config/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum File {
+    Topics = 0,
+    Groups = 1,
+    Offsets = 2,
+    DelayOffsets = 3,
+    RequestModes = 4,
+    /// The `-c` file, rewritten by UPDATE_BROKER_CONFIG.
+    Config = 5,
+}
+
+const FILES: [(File, &str); 6] = [
+    (File::Topics, "topics.json"),
+    (File::Groups, "subscriptionGroup.json"),
+    (File::Offsets, "consumerOffset.json"),
+    (File::DelayOffsets, "delayOffset.json"),
+    (File::RequestModes, "messageRequestMode.json"),
+    (File::Config, ""),
+];
+
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    /// Token of the write that will carry the changes made so far.
+    next: Option<u64>,
+    in_flight: Option<u64>,
+}
+
+/// Writes due and under way.
+#[derive(Debug)]
+pub(super) struct Persist {
+    states: [State; FILES.len()],
+    next_token: u64,
+    period_ms: u64,
+    next_period: Mono,
+}
+
+impl Persist {
+    pub fn new(settings: &Settings, now: Now) -> Self {
+        let period_ms =
+            u64::try_from(settings.broker.flush_consumer_offset_interval).unwrap_or(5_000).max(100);
+        Persist {
+            states: [State::default(); FILES.len()],
+            next_token: 0,
+            period_ms,
+            next_period: now.mono.plus_ms(period_ms),
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Mono> {
+        Some(self.next_period)
+    }
+
+    /// Notes a change; the token names the write that will carry it.
+    pub fn mark(&mut self, file: File) -> u64 {
+        let next = &mut self.states[file as usize].next;
+        *next.get_or_insert_with(|| {
+            self.next_token += 1;
+            self.next_token
+        })
+    }
+
+    fn is_idle(&self) -> bool {
+        self.states.iter().all(|state| state.next.is_none() && state.in_flight.is_none())
+    }
+}
+
+impl<S: Store> Broker<S> {
+    /// Starts the writes that are due and not held up by an earlier one.
+    pub(super) fn start_saves(&mut self, now: Now) {
+        for (index, (file, name)) in FILES.into_iter().enumerate() {
+            let state = &mut self.persist.states[index];
+            if state.in_flight.is_some() {
+                continue;
+            }
+            let Some(token) = state.next.take() else {
+                continue;
+            };
+            let path = match (file, &self.settings.config_path) {
+                (File::Config, Some(path)) => path.clone(),
+                (File::Config, None) => {
+                    self.release_saved(token, &Ok(()));
+                    continue;
+                }
+                _ => format!("{}/config/{name}", self.settings.store_root),
+            };
+            self.persist.states[index].in_flight = Some(token);
+            let data = Bytes::from(self.file_content(file, now));
+            self.out.push_back(ServerOut::Save { token, path, data });
+        }
+    }
+
+    fn file_content(&mut self, file: File, _now: Now) -> String {
+        match file {
+            File::Topics => json::to_pretty(&self.topics.to_file()),
+            File::Groups => json::to_pretty(self.groups.table()),
+            File::Offsets => json::to_pretty(&self.offsets.take_file()),
+            File::DelayOffsets => json::to_pretty(&self.schedule.take_file()),
+            File::RequestModes => json::to_pretty(self.assignment.table()),
+            File::Config => self.settings.to_file(),
+        }
+    }
+
+    pub(super) fn saved(&mut self, now: Now, token: u64, result: &Result<(), String>) {
+        let index = self.persist.states.iter().position(|state| state.in_flight == Some(token));
+        if let Some(index) = index {
+            self.persist.states[index].in_flight = None;
+            if let Err(why) = result {
+                tracing::error!(file = FILES[index].1, why, "a table could not be written");
+                if FILES[index].0 == File::Offsets {
+                    self.offsets.mark_dirty();
+                }
+            }
+        }
+        self.release_saved(token, result);
+        self.start_saves(now);
+        self.advance_stop(now);
+    }
+
+    /// Offsets are written when they changed, once a period.
+    pub(super) fn save_periodically(&mut self, now: Now) {
+        if self.persist.next_period > now.mono {
+            return;
+        }
+        self.persist.next_period = now.mono.plus_ms(self.persist.period_ms);
+        self.mark_progress();
+    }
+
+    fn mark_progress(&mut self) {
+        if self.offsets.is_dirty() {
+            self.persist.mark(File::Offsets);
+        }
+        if self.schedule.is_dirty() {
+            self.persist.mark(File::DelayOffsets);
+        }
+    }
+
+    /// Begins an orderly stop.
+    pub fn shutdown(&mut self, now: Now) {
+        if self.stopping == Stopping::No {
+            self.answer_all_held(now);
+            self.stopping = Stopping::Unregistering(now.mono.plus_ms(3_000));
+            self.unregister_everywhere();
+            self.advance_stop(now);
+        }
+    }
+
+    /// Takes the next step of an orderly stop, if what it waits for is there.
+    pub(super) fn advance_stop(&mut self, now: Now) {
+        if let Stopping::Unregistering(by) = self.stopping
+            && (self.registration.is_unregistered() || by <= now.mono)
+        {
+            self.stopping = Stopping::Saving;
+            self.mark_progress();
+            self.persist.mark(File::Topics);
+            self.persist.mark(File::Groups);
+            self.start_saves(now);
+        }
+        if self.stopping == Stopping::Saving && self.persist.is_idle() {
+            self.store.close(now);
+            self.release_durable(now);
+            self.stopping = Stopping::Done;
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Delay levels (`ScheduleMessageService`): messages wait in `SCHEDULE_TOPIC_XXXX`, one queue a level, and are
+//! stored again under their real topic when their time has come.
+
+use std::collections::BTreeMap;
+
+use super::properties::{Known, name};
+use super::{Broker, names};
+use crate::body::DataVersion;
+use crate::json_struct;
+use crate::message::record;
+use crate::store::{NewMessage, Store, TagsCode};
+use crate::time::{Mono, Now, earliest};
+
+/// Messages delivered by one level in one turn, so that a backlog does not starve requests.
+const BATCH: usize = 128;
+/// A delivery that failed is tried again after this long.
+const RETRY_MS: u64 = 10_000;
+
+json_struct! {
+    /// `delayOffset.json`: level -> next queue offset to deliver.
+    #[derive(Clone, Debug, Default, PartialEq)]
+    pub struct DelayOffsets {
+        pub offsets: BTreeMap<i32, i64> = "offsetTable",
+        pub data_version: DataVersion = "dataVersion",
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    delay_ms: i64,
+    /// When to look at the level's queue again; `None` while it is empty.
+    due: Option<Mono>,
+}
+
+/// Progress of all levels.
+#[derive(Debug)]
+pub(super) struct Schedule {
+    levels: Vec<Level>,
+    table: DelayOffsets,
+    deliveries: u64,
+    dirty: bool,
+    started: bool,
+}
+
+enum Step {
+    Delivered,
+    /// Not before this many milliseconds.
+    Wait(u64),
+    Empty,
+    Failed,
+}
+
+impl Schedule {
+    pub fn new(levels: &[i64], stored: DelayOffsets, now: Now) -> Self {
+        let levels = levels.iter().map(|delay_ms| Level { delay_ms: *delay_ms, due: Some(now.mono) });
+        Schedule { levels: levels.collect(), table: stored, deliveries: 0, dirty: false, started: false }
+    }
+
+    pub fn deadline(&self) -> Option<Mono> {
+        self.levels.iter().map(|level| level.due).fold(None, earliest)
+    }
+
+    /// A message entered the queue of a level.
+    pub fn arrived(&mut self, queue_id: i32) {
+        if let Some(level) = usize::try_from(queue_id).ok().and_then(|index| self.levels.get_mut(index)) {
+            // Due at once: the first look finds out when the message's own time comes.
+            level.due = Some(level.due.unwrap_or(Mono(0)));
+        }
+    }
+
+    pub fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    pub fn take_file(&mut self) -> DelayOffsets {
+        self.dirty = false;
+        self.table.clone()
+    }
+
+    pub fn snapshot(&self) -> &DelayOffsets {
+        &self.table
+    }
+}
+
+impl<S: Store> Broker<S> {
+    /// Delivers what is due.
+    pub(super) fn deliver_scheduled(&mut self, now: Now) {
+        if !self.schedule.started {
+            self.schedule.started = true;
+            self.clamp_schedule();
+        }
+        for index in 0..self.schedule.levels.len() {
+            if self.schedule.levels[index].due.is_some_and(|due| due <= now.mono) {
+                self.schedule.levels[index].due = self.deliver_level(now, index);
+            }
+        }
+    }
+
+    /// Progress outside its queue (a truncated or cleaned log) would stop a level for ever.
+    fn clamp_schedule(&mut self) {
+        for index in 0..self.schedule.levels.len() {
+            let (level, queue_id) = level_and_queue(index);
+            let bounds =
+                self.store.queue_bounds(names::SCHEDULE_TOPIC, queue_id, u64::MAX).unwrap_or_default();
+            if let Some(offset) = self.schedule.table.offsets.get_mut(&level) {
+                *offset = (*offset).clamp(bounds.min, bounds.max);
+            }
+        }
+    }
+
+    /// Delivers a level's due messages; when to look again.
+    fn deliver_level(&mut self, now: Now, index: usize) -> Option<Mono> {
+        let (level, queue_id) = level_and_queue(index);
+        for _ in 0..BATCH {
+            let offset = self.schedule.table.offsets.get(&level).copied().unwrap_or(0);
+            match self.deliver_one(now, index, queue_id, offset) {
+                Step::Delivered => {
+                    self.schedule.table.offsets.insert(level, offset + 1);
+                    self.schedule.dirty = true;
+                    self.schedule.deliveries += 1;
+                    let step = self.settings.broker.delay_offset_update_version_step.max(1);
+                    if self.schedule.deliveries.is_multiple_of(u64::try_from(step).unwrap_or(1)) {
+                        self.schedule.table.data_version.bump(now.wall_ms, 0);
+                    }
+                }
+                Step::Wait(ms) => return Some(now.mono.plus_ms(ms)),
+                Step::Empty => return None,
+                Step::Failed => return Some(now.mono.plus_ms(RETRY_MS)),
+            }
+        }
+        Some(now.mono)
+    }
+
+    fn deliver_one(&mut self, now: Now, index: usize, queue_id: i32, offset: i64) -> Step {
+        let topic = names::SCHEDULE_TOPIC;
+        let bounds = self.store.queue_bounds(topic, queue_id, u64::MAX).unwrap_or_default();
+        if offset >= bounds.max {
+            return Step::Empty;
+        }
+        let Some(entry) = self.store.queue_entry(topic, queue_id, offset.max(bounds.min)) else {
+            return Step::Empty;
+        };
+        // A time further away than the level's delay can only come from a clock that was set back.
+        let wait = entry.tags_code.saturating_sub(now.wall_ms);
+        if wait > 0 && wait <= self.schedule.levels[index].delay_ms {
+            return Step::Wait(u64::try_from(wait).unwrap_or(1));
+        }
+        let Some(bytes) = self.store.record_at(entry.offset) else {
+            tracing::warn!(offset = entry.offset, "a delayed message is gone from the log");
+            return Step::Delivered;
+        };
+        match record::decode(&bytes) {
+            Ok(found) => self.deliver(now, &found),
+            Err(error) => {
+                tracing::error!(offset = entry.offset, %error, "a delayed message cannot be read");
+                Step::Delivered
+            }
+        }
+    }
+
+    /// Stores a delayed message under its real topic. The property string stays as it was, as in the
+    /// reference: only the queue it lies in makes a message delayed.
+    fn deliver(&mut self, now: Now, found: &record::Record<'_>) -> Step {
+        let topic = found.property(name::REAL_TOPIC).unwrap_or("");
+        let queue_id = found.property(name::REAL_QUEUE_ID).and_then(|text| text.parse().ok()).unwrap_or(0);
+        if topic.is_empty() || topic == names::HALF_TOPIC {
+            tracing::warn!(topic, "a delayed message names no topic it may go to; dropped");
+            return Step::Delivered;
+        }
+        let known = Known::scan(found.properties);
+        let code = known.tags_code();
+        let parts: [&[u8]; 1] = [found.properties];
+        let message = NewMessage {
+            topic,
+            queue_id,
+            flag: found.flag,
+            sys_flag: found.sys_flag,
+            born_timestamp: found.born_timestamp,
+            born_host: found.born_host,
+            store_host: self.store_host,
+            reconsume_times: found.reconsume_times,
+            prepared_transaction_offset: 0,
+            body: found.body,
+            properties: &parts,
+            tags_code: TagsCode::Tags(code),
+            uniq_key: known.uniq_key,
+            keys: known.keys,
+        };
+        match self.store.append(now, &message) {
+            Ok(stored) => {
+                self.stats.put(topic, 1, u64::from(stored.size));
+                self.arrived(now, topic, queue_id, &stored, code);
+                if self.settings.sync_flush {
+                    self.store.request_flush();
+                }
+                Step::Delivered
+            }
+            Err(error) => {
+                tracing::error!(topic, %error, "a delayed message could not be delivered; trying again later");
+                Step::Failed
+            }
+        }
+    }
+}
+
+/// Levels count from 1, their queues from 0.
+fn level_and_queue(index: usize) -> (i32, i32) {
+    let queue = i32::try_from(index).unwrap_or(i32::MAX - 1);
+    (queue + 1, queue)
+}

@@ -1,0 +1,373 @@
+//! SEND_MESSAGE (10), SEND_MESSAGE_V2 (310) and SEND_BATCH_MESSAGE (320): `spec/broker.md` section 4.
+
+use std::borrow::Cow;
+
+use super::persist::File;
+use super::properties::{Known, name};
+use super::topics::{SYS_FLAG_UNIT, SYS_FLAG_UNIT_SUB};
+use super::{Broker, names};
+use crate::body::perm;
+use crate::message::{delay, id, properties, sysflag};
+use crate::store::{AppendError, Appended, NewMessage, Store, TagsCode};
+use crate::time::Now;
+use crate::wire::code::{request, response};
+use crate::wire::headers::message::{SendMessage, SendMessageV2};
+use crate::wire::{Ext, Frame, Peer, Reply, ReplyTo};
+
+/// Where a message goes after redirections, and what the reply must wait for.
+struct Destination<'a> {
+    topic: Cow<'a, str>,
+    queue_id: i32,
+    /// A write of the topic table the topic was created by.
+    save: Option<u64>,
+}
+
+impl<S: Store> Broker<S> {
+    pub(super) fn send(&mut self, now: Now, peer: Peer, frame: &Frame<'_>) {
+        let to = ReplyTo::new(peer.conn, frame);
+        let header = if frame.code() == request::SEND_MESSAGE {
+            SendMessage::parse(frame)
+        } else {
+            match SendMessageV2::parse_strict(frame) {
+                Ok(v2) => v2.into(),
+                Err(error) => return self.reply(to, Reply::error(response::SYSTEM_ERROR, error.to_string())),
+            }
+        };
+        if let Err(reply) = self.accept(now, peer, frame, &header, to) {
+            let ext = reply.ext.clone().unwrap_or_else(|| self.region_ext(2));
+            self.reply(to, reply.with_ext(ext));
+        }
+    }
+
+    /// The fields every answer to a send carries; the tracing client needs them.
+    fn region_ext(&self, fields: usize) -> Ext {
+        Ext::with_capacity(fields)
+            .with("MSG_REGION", self.settings.broker.region_id.clone())
+            .with("TRACE_ON", self.settings.broker.trace_on)
+    }
+
+    fn accept(
+        &mut self,
+        now: Now,
+        peer: Peer,
+        frame: &Frame<'_>,
+        header: &SendMessage<'_>,
+        to: ReplyTo,
+    ) -> Result<(), Reply> {
+        let (Some(topic), Some(queue_id), Some(born)) =
+            (header.topic, header.queue_id, header.born_timestamp)
+        else {
+            return Err(missing("topic, queueId and bornTimestamp"));
+        };
+        if frame.body().is_empty() {
+            return Err(missing("a message body"));
+        }
+        if now.wall_ms < self.settings.broker.start_accept_send_request_time_stamp {
+            let until = self.settings.broker.start_accept_send_request_time_stamp;
+            return Err(Reply::error(
+                response::SYSTEM_ERROR,
+                format!("broker unable to service, until {until}"),
+            ));
+        }
+        let known = Known::scan(header.properties.unwrap_or("").as_bytes());
+        let destination = self.destination(now, peer, header, topic, queue_id)?;
+        if header.batch == Some(true) && topic.starts_with(names::RETRY_PREFIX) {
+            return Err(Reply::error(
+                response::MESSAGE_ILLEGAL,
+                "batch request does not support retry group X",
+            ));
+        }
+        self.refuse_unserved(&known)?;
+        self.store_message(now, peer, frame, header, born, &known, &destination, to)
+    }
+
+    /// Kinds of messages that are not served yet say so, in the words the reference has for them.
+    fn refuse_unserved(&self, known: &Known<'_>) -> Result<(), Reply> {
+        if known.is_transaction {
+            return Err(Reply::error(
+                response::NO_PERMISSION,
+                format!(
+                    "the broker[{}] sending transaction message is forbidden",
+                    self.settings.broker.broker_ip1
+                ),
+            ));
+        }
+        if known.is_timer && known.delay_level <= 0 {
+            return Err(Reply::error(
+                response::SYSTEM_ERROR,
+                "accurate timer message is not enabled, timerWheelEnable is false",
+            ));
+        }
+        Ok(())
+    }
+
+    fn destination<'a>(
+        &mut self,
+        now: Now,
+        peer: Peer,
+        header: &SendMessage<'a>,
+        topic: &'a str,
+        queue_id: i32,
+    ) -> Result<Destination<'a>, Reply> {
+        if self.settings.broker.broker_permission & perm::WRITE == 0
+            && self.topics.get(topic).is_some_and(|config| config.order)
+        {
+            return Err(Reply::error(
+                response::NO_PERMISSION,
+                format!("the broker[{}] sending message is forbidden", self.settings.broker.broker_ip1),
+            ));
+        }
+        let mut save = None;
+        let known = match self.topics.get(topic) {
+            Some(config) => Some((config.read_queue_nums, config.write_queue_nums)),
+            None => {
+                if let Some(fault) = names::topic_fault(topic) {
+                    return Err(Reply::error(response::INVALID_PARAMETER, fault));
+                }
+                let created = self.create_for_send(now, header, topic);
+                save = created.map(|_| self.persist.mark(File::Topics));
+                created
+            }
+        };
+        if names::is_not_sendable(topic) {
+            return Err(Reply::error(
+                response::NO_PERMISSION,
+                format!("Sending message to topic[{topic}] is forbidden."),
+            ));
+        }
+        let Some((read, write)) = known else {
+            return Err(Reply::error(
+                response::TOPIC_NOT_EXIST,
+                format!("topic[{topic}] not exist, apply first please!{}", super::dispatch::FAQ),
+            ));
+        };
+        if queue_id >= read.max(write) {
+            let config = self.topics.get(topic).map(ToString::to_string).unwrap_or_default();
+            return Err(Reply::error(
+                response::INVALID_PARAMETER,
+                format!("request queueId[{queue_id}] is illegal, {config} Producer: {}", peer.addr),
+            ));
+        }
+        let queue_id = if queue_id < 0 { self.random.below(write) } else { queue_id };
+        let mut destination = Destination { topic: Cow::Borrowed(topic), queue_id, save };
+        if let Some(group) = topic.strip_prefix(names::RETRY_PREFIX) {
+            self.redirect_exhausted_retry(now, header, group, &mut destination)?;
+        }
+        Ok(destination)
+    }
+
+    /// Creates the topic of a first send; its queue counts.
+    fn create_for_send(&mut self, now: Now, header: &SendMessage<'_>, topic: &str) -> Option<(i32, i32)> {
+        let unit = header.unit_mode == Some(true);
+        let is_retry = topic.starts_with(names::RETRY_PREFIX);
+        let sys_flag = match (unit, is_retry) {
+            (false, _) => 0,
+            (true, true) => SYS_FLAG_UNIT_SUB,
+            (true, false) => SYS_FLAG_UNIT,
+        };
+        let created = self.topics.create_by_sending(
+            now.wall_ms,
+            topic,
+            header.default_topic.unwrap_or(""),
+            header.default_topic_queue_nums.unwrap_or(0),
+            sys_flag,
+            self.settings.broker.auto_create_topic_enable,
+        );
+        let mut queues = created.map(|config| (config.read_queue_nums, config.write_queue_nums));
+        if queues.is_none() && is_retry {
+            self.topics.create_if_absent(now.wall_ms, topic, 1, sys_flag);
+            queues = Some((1, 1));
+        }
+        if queues.is_some() {
+            self.registration.request(now);
+        }
+        queues
+    }
+
+    /// A client that redelivers by sending to its retry topic ends in the dead-letter topic at some point.
+    fn redirect_exhausted_retry(
+        &mut self,
+        now: Now,
+        header: &SendMessage<'_>,
+        group: &str,
+        destination: &mut Destination<'_>,
+    ) -> Result<(), Reply> {
+        if self.groups.create_on_demand(now.wall_ms, group) {
+            self.persist.mark(File::Groups);
+        }
+        let Some(config) = self.groups.get(group) else {
+            return Err(Reply::error(
+                response::SUBSCRIPTION_GROUP_NOT_EXIST,
+                format!("subscription group not exist, {group} {}", super::dispatch::FAQ),
+            ));
+        };
+        let most = header.max_reconsume_times.unwrap_or(config.retry_max_times);
+        let times = header.reconsume_times.unwrap_or(0);
+        if times > most || self.locks.is_held_by_group(now.mono, group) && times > 0 {
+            let topic = names::dlq_topic(group);
+            self.topics.create_if_absent(now.wall_ms, &topic, 1, 0);
+            destination.save = Some(self.persist.mark(File::Topics));
+            destination.topic = Cow::Owned(topic);
+            destination.queue_id = 0;
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments)] // one message has that many sides
+    fn store_message(
+        &mut self,
+        now: Now,
+        peer: Peer,
+        frame: &Frame<'_>,
+        header: &SendMessage<'_>,
+        born_timestamp: i64,
+        known: &Known<'_>,
+        destination: &Destination<'_>,
+        to: ReplyTo,
+    ) -> Result<(), Reply> {
+        let sent = header.properties.unwrap_or("").as_bytes();
+        let cleaned;
+        let own = if known.has_pop_check_point {
+            cleaned = properties::remove(sent, &[name::POP_CK]);
+            cleaned.as_slice()
+        } else {
+            sent
+        };
+        let batch = header.batch == Some(true);
+        let generated = (!batch && known.uniq_key.is_none()).then(|| self.unique_key(now));
+        let uniq_key = known.uniq_key.or(generated.as_deref());
+        let mut extra = Vec::new();
+        if let Some(key) = &generated {
+            properties::push(&mut extra, name::UNIQ_KEY, key);
+        }
+        let level = if batch { 0 } else { known.delay_level };
+        let delay_ms = delay::level_ms(&self.settings.delay_levels, level);
+        let (topic, queue_id, tags_code) = match delay_ms {
+            Some(ms) if destination.topic != names::SCHEDULE_TOPIC => {
+                properties::push(&mut extra, name::REAL_TOPIC, &destination.topic);
+                properties::push(&mut extra, name::REAL_QUEUE_ID, &destination.queue_id.to_string());
+                let queue = level.min(self.settings.max_delay_level()) - 1;
+                (names::SCHEDULE_TOPIC, queue, TagsCode::DeliverAfterMs(ms))
+            }
+            _ => (&*destination.topic, destination.queue_id, TagsCode::Tags(known.tags_code())),
+        };
+        let separator = properties::missing_separator(own);
+        let parts: [&[u8]; 4] = [own, separator, &extra, &self.property_suffix];
+        let message = NewMessage {
+            topic,
+            queue_id,
+            flag: header.flag.unwrap_or(0),
+            sys_flag: header.sys_flag.unwrap_or(0) & !sysflag::TRANSACTION_MASK,
+            born_timestamp,
+            born_host: peer.addr,
+            store_host: self.store_host,
+            reconsume_times: header.reconsume_times.unwrap_or(0),
+            prepared_transaction_offset: 0,
+            body: frame.body(),
+            properties: &parts,
+            tags_code,
+            uniq_key,
+            keys: known.keys,
+        };
+        let mut offsets = Vec::new();
+        let stored = if batch {
+            self.store.append_batch(now, &message, &mut offsets)
+        } else {
+            self.store.append(now, &message)
+        };
+        let stored = stored.map_err(|error| self.put_failure(error))?;
+        let count = offsets.len().max(1) as u64;
+        let code = match tags_code {
+            TagsCode::Tags(code) => code,
+            TagsCode::DeliverAfterMs(_) => 0,
+        };
+        self.stats.put(topic, count, u64::from(stored.size));
+        let reply = self.sent(&stored, &offsets, queue_id, uniq_key);
+        self.arrived(now, topic, queue_id, &stored, code);
+        if delay_ms.is_some() {
+            self.schedule.arrived(queue_id);
+        }
+        self.answer_stored(now, to, reply, stored.end, destination.save, known.wait);
+        Ok(())
+    }
+
+    fn sent(&self, stored: &Appended, offsets: &[u64], queue_id: i32, uniq_key: Option<&str>) -> Reply {
+        let msg_id = if offsets.is_empty() {
+            id::encode(self.store_host, stored.offset)
+        } else {
+            let ids: Vec<String> =
+                offsets.iter().map(|offset| id::encode(self.store_host, *offset)).collect();
+            ids.join(",")
+        };
+        let mut ext = self
+            .region_ext(6)
+            .with("msgId", msg_id)
+            .with("queueId", queue_id)
+            .with("queueOffset", stored.queue_offset);
+        if let Some(key) = uniq_key {
+            ext.put("transactionId", key.to_owned());
+        }
+        Reply::success().with_ext(ext)
+    }
+
+    /// Sends the reply when the promise of the flush mode is kept, and the topic it created is on disk.
+    pub(super) fn answer_stored(
+        &mut self,
+        now: Now,
+        to: ReplyTo,
+        reply: Reply,
+        end: u64,
+        save: Option<u64>,
+        wait: bool,
+    ) {
+        if self.settings.sync_flush && wait {
+            self.store.request_flush();
+            let deadline = now.mono.plus_ms(self.settings.sync_flush_timeout_ms);
+            self.waiting.until_durable(end, deadline, to, reply);
+        } else if let Some(save) = save {
+            self.waiting.until_saved(save, to, reply);
+        } else {
+            self.reply(to, reply);
+        }
+    }
+
+    /// The answer to a failed append (`handlePutMessageResult`).
+    pub(super) fn put_failure(&mut self, error: AppendError) -> Reply {
+        self.stats.put_failed();
+        match error {
+            AppendError::MessageIllegal | AppendError::PropertiesTooLong => Reply::error(
+                response::MESSAGE_ILLEGAL,
+                format!(
+                    "the message is illegal, maybe msg body or properties length not matched. msg body length \
+                     limit {}B, msg properties length limit 32KB.",
+                    self.settings.store.max_message_size
+                ),
+            ),
+            AppendError::NotWritable => {
+                let disk = self.store.disk_use();
+                Reply::error(
+                    response::SERVICE_NOT_AVAILABLE,
+                    format!(
+                        "service not available now. It may be caused by one of the following reasons: the \
+                         broker's disk is full [CL: {:.2} CQ: {:.2} INDEX: {:.2}], messages are put to the \
+                         slave, message store has been shut down, etc.",
+                        disk.commit_log_ratio, disk.consume_queue_ratio, disk.consume_queue_ratio
+                    ),
+                )
+            }
+            AppendError::CreateFileFailed => {
+                Reply::error(response::SYSTEM_ERROR, "create mapped file failed, server is busy or broken.")
+            }
+        }
+    }
+
+    /// A key for a message whose producer gave none: the shape of a client's unique id.
+    fn unique_key(&mut self, now: Now) -> String {
+        let (high, low) = (self.random.next(), self.random.next());
+        format!("{high:016X}{:08X}{:08X}", now.wall_ms & 0xFFFF_FFFF, low & 0xFFFF_FFFF)
+    }
+}
+
+fn missing(what: &str) -> Reply {
+    Reply::error(response::SYSTEM_ERROR, format!("java.lang.NullPointerException: the request needs {what}"))
+}

@@ -1,0 +1,352 @@
+//! Input in, effects of the roles out.
+
+use core::net::SocketAddr;
+
+use super::calls::{Dialled, Waiting};
+use super::{IDLE_SCAN_MS, Input, Node, OUTBOUND_HIGH_BYTES, Output};
+use crate::store::Store;
+use crate::time::Now;
+use crate::wire::frame::{self, Frame, Split};
+use crate::wire::preface::{self, Preface};
+use crate::wire::{
+    CallError, Command, ConnId, Connection, FrameError, Head, Peer, Reply, ReplyTo, ServerIn, ServerOut,
+    Target, V5_3_1, code,
+};
+
+/// Why a connection is closed by this side.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("{0}")]
+    Frame(#[from] FrameError),
+    #[error("TLS is not served yet")]
+    Tls,
+    #[error("malformed HAProxy header")]
+    Proxy,
+}
+
+impl<S: Store> Node<S> {
+    /// A frontend accepted a connection on the listener with this index.
+    pub fn accept(&mut self, now: Now, listener: usize, peer: SocketAddr) -> ConnId {
+        let id = self.allocate();
+        let mut connection = Connection::new(id, peer, Some(listener), self.config.encoding, now.mono);
+        connection.limits = self.config.limits;
+        self.conns.insert(id, connection);
+        id
+    }
+
+    /// Takes one input; drain [`Node::poll`] afterwards.
+    pub fn handle(&mut self, now: Now, input: Input<'_, S::Done>) {
+        match input {
+            Input::Tick => self.tick(now),
+            Input::Received { conn, data } => self.received(now, conn, data),
+            Input::Dialled { conn, peer } => self.dial_done(now, conn, peer),
+            Input::DialFailed { conn, error } => {
+                tracing::debug!(error, "dial failed");
+                self.drop_connection(now, conn);
+            }
+            Input::Closed { conn } => self.drop_connection(now, conn),
+            Input::JobDone { role, done } => {
+                if let Some(machine) = self.roles.get_mut(role) {
+                    machine.job_done(now, done);
+                }
+                self.drain_role(now, role);
+            }
+            Input::Saved { role, token, result } => {
+                self.tell(now, role, ServerIn::Saved { token, result });
+            }
+            Input::Shutdown => {
+                self.stopping = true;
+                for role in 0..self.roles.len() {
+                    self.roles[role].shutdown(now);
+                    self.drain_role(now, role);
+                }
+            }
+        }
+        while let Some(conn) = self.resumable.pop() {
+            self.received(now, conn, &mut []);
+        }
+    }
+
+    fn tell(&mut self, now: Now, role: usize, input: ServerIn<'_>) {
+        if let Some(machine) = self.roles.get_mut(role) {
+            machine.handle(now, input);
+        }
+        self.drain_role(now, role);
+    }
+
+    fn tick(&mut self, now: Now) {
+        for role in 0..self.roles.len() {
+            self.tell(now, role, ServerIn::Tick);
+        }
+        while let Some(conn) = self.calls.due(now.mono) {
+            let expired = self.conns.get_mut(&conn).map(|c| c.expire(now.mono)).unwrap_or_default();
+            for (token, error) in expired {
+                self.answer(now, token, Err(error));
+            }
+        }
+        while let Some(&(deadline, conn)) = self.dial_deadlines.first() {
+            if deadline > now.mono {
+                break;
+            }
+            self.dial_deadlines.remove(&(deadline, conn));
+            self.outputs.push_back(Output::Close { conn });
+            self.drop_connection(now, conn);
+        }
+        if self.next_idle_scan <= now.mono {
+            self.next_idle_scan = now.mono.plus_ms(IDLE_SCAN_MS);
+            self.close_idle(now);
+        }
+    }
+
+    fn close_idle(&mut self, now: Now) {
+        let idle_ms = self.config.idle_ms;
+        let idle = self.conns.values().filter(|c| now.mono.ms_since(c.last_activity) >= idle_ms);
+        let idle: Vec<ConnId> = idle.map(|c| c.id).collect();
+        for conn in idle {
+            tracing::info!(conn = conn.0, idle_ms, "closing idle connection");
+            self.close(now, conn);
+        }
+    }
+
+    fn received(&mut self, now: Now, conn: ConnId, data: &mut [u8]) {
+        let Some(connection) = self.conns.get_mut(&conn) else {
+            return;
+        };
+        connection.last_activity = now.mono;
+        let mut head = core::mem::take(&mut self.head);
+        let result = if connection.inbound.is_empty() && !connection.preface_pending {
+            self.frames(now, conn, data, &mut head).map(|used| {
+                if let Some(connection) = self.conns.get_mut(&conn) {
+                    connection.inbound.extend_from_slice(&data[used..]);
+                }
+            })
+        } else {
+            connection.inbound.extend_from_slice(data);
+            let mut gathered = core::mem::take(&mut connection.inbound);
+            match self.preface(conn, &gathered) {
+                Ok(None) => Ok(0),
+                Ok(Some(skip)) => {
+                    let _ = gathered.split_to(skip);
+                    self.frames(now, conn, &mut gathered, &mut head)
+                }
+                Err(refusal) => Err(refusal),
+            }
+            .map(|used| {
+                let _ = gathered.split_to(used);
+                if let Some(connection) = self.conns.get_mut(&conn) {
+                    connection.inbound = if gathered.is_empty() { Default::default() } else { gathered };
+                }
+            })
+        };
+        self.head = head;
+        if let Err(refusal) = result {
+            self.refused_frames += 1;
+            if let Some(connection) = self.conns.get(&conn) {
+                tracing::warn!(peer = %connection.peer, %refusal, "closing connection");
+            }
+            self.close(now, conn);
+        }
+    }
+
+    /// How many bytes to skip before frames begin; `None` while undecided.
+    fn preface(&mut self, conn: ConnId, bytes: &[u8]) -> Result<Option<usize>, Refusal> {
+        let Some(connection) = self.conns.get_mut(&conn).filter(|c| c.preface_pending) else {
+            return Ok(Some(0));
+        };
+        let skip = match preface::detect(bytes) {
+            Preface::Undecided => return Ok(None),
+            Preface::None => 0,
+            Preface::Proxied { length, client } => {
+                connection.peer = client.unwrap_or(connection.peer);
+                length
+            }
+            Preface::Tls => return Err(Refusal::Tls),
+            Preface::Malformed => return Err(Refusal::Proxy),
+        };
+        connection.preface_pending = false;
+        Ok(Some(skip))
+    }
+
+    /// Handles the whole frames at the start of `data`; returns how many bytes they took.
+    fn frames(&mut self, now: Now, conn: ConnId, data: &mut [u8], head: &mut Head) -> Result<usize, Refusal> {
+        let mut used = 0;
+        while let Some(connection) = self.conns.get(&conn) {
+            if connection.reading_paused {
+                break;
+            }
+            let whole = match frame::split(&data[used..], connection.limits)? {
+                Split::Whole(whole) => whole,
+                Split::Need(_) => break,
+            };
+            let found = frame::decode(&mut data[used..used + whole], head)?;
+            used += whole;
+            if found.is_response() {
+                let token = self.conns.get_mut(&conn).and_then(|c| c.answered(found.opaque()));
+                if let Some(token) = token {
+                    self.answer(now, token, Ok(Command::from(&found)));
+                }
+            } else {
+                self.request(now, conn, found);
+            }
+        }
+        Ok(used)
+    }
+
+    fn request(&mut self, now: Now, conn: ConnId, frame: Frame<'_>) {
+        let Some(connection) = self.conns.get(&conn) else {
+            return;
+        };
+        let to = ReplyTo::new(conn, &frame);
+        let Some(listener) = connection.listener.and_then(|index| self.listeners.get(index)) else {
+            // A server we dialled asks back: nobody here serves that yet.
+            self.reply(to, &Reply::not_supported(frame.code()));
+            return;
+        };
+        let (role, fast_port) = (listener.role, listener.fast_port);
+        if self.stopping && frame.version() > V5_3_1 {
+            self.reply(to, &Reply::error(code::response::GO_AWAY, "please go away"));
+            return;
+        }
+        let peer = Peer { conn, addr: connection.peer, fast_port };
+        self.tell(now, role, ServerIn::Request { peer, frame });
+    }
+
+    fn answer(&mut self, now: Now, token: u64, result: Result<Command, CallError>) {
+        if let Some((role, token)) = self.calls.owner(token) {
+            self.tell(now, role, ServerIn::Answer { token, result });
+        }
+    }
+
+    fn drain_role(&mut self, now: Now, role: usize) {
+        while let Some(output) = self.roles.get_mut(role).and_then(super::Role::poll) {
+            match output {
+                ServerOut::Reply { to, reply } => self.reply(to, &reply),
+                ServerOut::Call { to, token, command, timeout_ms } => {
+                    let token = self.calls.own(role, token);
+                    self.send(now, to, Waiting { call: Some((token, timeout_ms)), command });
+                }
+                ServerOut::Oneway { to, command } => self.send(now, to, Waiting { call: None, command }),
+                ServerOut::Close(conn) => self.close(now, conn),
+                ServerOut::Save { token, path, data } => {
+                    self.outputs.push_back(Output::Save { role, token, path, data });
+                }
+            }
+        }
+    }
+
+    fn reply(&mut self, to: ReplyTo, reply: &Reply) {
+        if to.oneway {
+            return;
+        }
+        if let Some(connection) = self.conns.get_mut(&to.conn) {
+            connection.outbound.push_reply(to.opaque, reply, connection.encoding);
+        }
+        self.announce(to.conn);
+    }
+
+    /// Tells the frontend once that there is output, and holds the peer's input back when it piles up.
+    fn announce(&mut self, conn: ConnId) {
+        let Some(connection) = self.conns.get_mut(&conn) else {
+            return;
+        };
+        if !connection.transmit_announced && !connection.outbound.is_empty() {
+            connection.transmit_announced = true;
+            self.outputs.push_back(Output::Transmit { conn });
+        }
+        if !connection.reading_paused && connection.outbound.len() > OUTBOUND_HIGH_BYTES {
+            connection.reading_paused = true;
+            self.outputs.push_back(Output::PauseReading { conn });
+        }
+    }
+
+    fn send(&mut self, now: Now, to: Target, waiting: Waiting) {
+        match to {
+            Target::Conn(conn) => self.send_on(now, conn, waiting),
+            Target::Addr(addr) => match self.calls.dialled.get_mut(&addr) {
+                Some(dialled) if dialled.connected => {
+                    let conn = dialled.conn;
+                    self.send_on(now, conn, waiting);
+                }
+                Some(dialled) => dialled.waiting.push(waiting),
+                None => {
+                    let conn = self.allocate();
+                    let dialled = Dialled { conn, connected: false, waiting: vec![waiting] };
+                    self.calls.dialled.insert(addr.clone(), dialled);
+                    self.dial_deadlines.insert((now.mono.plus_ms(self.config.connect_timeout_ms), conn));
+                    self.outputs.push_back(Output::Dial { conn, addr });
+                }
+            },
+        }
+    }
+
+    fn send_on(&mut self, now: Now, conn: ConnId, waiting: Waiting) {
+        let Some(connection) = self.conns.get_mut(&conn) else {
+            if let Some((token, _)) = waiting.call {
+                self.answer(now, token, Err(CallError::Closed(String::new())));
+            }
+            return;
+        };
+        match waiting.call {
+            Some((token, timeout_ms)) => {
+                connection.call(now.mono, token, waiting.command, timeout_ms);
+                self.calls.expect_by(now.mono.plus_ms(timeout_ms), conn);
+            }
+            None => connection.oneway(waiting.command),
+        }
+        self.announce(conn);
+    }
+
+    fn dial_done(&mut self, now: Now, conn: ConnId, peer: SocketAddr) {
+        self.dial_deadlines.retain(|entry| entry.1 != conn);
+        let Some((_, dialled)) = self.calls.by_conn(conn) else {
+            // It took too long and was given up.
+            self.outputs.push_back(Output::Close { conn });
+            return;
+        };
+        dialled.connected = true;
+        let waiting = core::mem::take(&mut dialled.waiting);
+        let mut connection = Connection::new(conn, peer, None, self.config.encoding, now.mono);
+        connection.limits = self.config.limits;
+        self.conns.insert(conn, connection);
+        for command in waiting {
+            self.send_on(now, conn, command);
+        }
+    }
+
+    /// Closes a connection from this side.
+    fn close(&mut self, now: Now, conn: ConnId) {
+        self.outputs.push_back(Output::Close { conn });
+        self.drop_connection(now, conn);
+    }
+
+    fn drop_connection(&mut self, now: Now, conn: ConnId) {
+        self.dial_deadlines.retain(|entry| entry.1 != conn);
+        let mut failed = Vec::new();
+        let mut lost = None;
+        if let Some((addr, _)) = self.calls.by_conn(conn)
+            && let Some(dialled) = self.calls.dialled.remove(&addr)
+        {
+            lost = Some(addr.clone());
+            let tokens = dialled.waiting.iter().filter_map(|waiting| waiting.call);
+            failed.extend(tokens.map(|(token, _)| (token, CallError::Connect(addr.clone()))));
+        }
+        let role = match self.conns.remove(&conn) {
+            Some(mut connection) => {
+                failed.extend(connection.abandon());
+                connection.listener.and_then(|index| self.listeners.get(index)).map(|l| l.role)
+            }
+            None => None,
+        };
+        for (token, error) in failed {
+            self.answer(now, token, Err(error));
+        }
+        if let Some(role) = role {
+            self.tell(now, role, ServerIn::Closed(conn));
+        }
+        if let Some(addr) = lost {
+            for role in 0..self.roles.len() {
+                self.tell(now, role, ServerIn::Lost(addr.clone()));
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The node's vocabulary.
+
+use bytes::Bytes;
+use core::net::SocketAddr;
+
+use crate::wire::ConnId;
+
+/// What a frontend tells a node. `D` is the store's finished job.
+#[derive(Debug)]
+pub enum Input<'a, D> {
+    /// The deadline has come.
+    Tick,
+    /// Bytes from a peer; escapes in JSON headers are resolved in place.
+    Received { conn: ConnId, data: &'a mut [u8] },
+    /// The connection asked for by [`Output::Dial`] stands.
+    Dialled { conn: ConnId, peer: SocketAddr },
+    /// It does not.
+    DialFailed { conn: ConnId, error: String },
+    /// The peer closed, or reading or writing failed.
+    Closed { conn: ConnId },
+    /// A job of this role's store is done.
+    JobDone { role: usize, done: D },
+    /// A file of this role is on disk, or is not.
+    Saved { role: usize, token: u64, result: Result<(), String> },
+    /// Stop in order: unregister, flush, close; [`Output::Stopped`] follows.
+    Shutdown,
+}
+
+/// What a node asks of its frontend. `J` is the store's job.
+#[derive(Debug)]
+pub enum Output<J> {
+    /// Connect to `host:port`; answer with [`Input::Dialled`] or [`Input::DialFailed`].
+    Dial {
+        conn: ConnId,
+        addr: String,
+    },
+    /// The connection has output.
+    Transmit {
+        conn: ConnId,
+    },
+    /// Send what is queued if the socket takes it at once, then close; no [`Input::Closed`] is expected.
+    Close {
+        conn: ConnId,
+    },
+    /// The peer does not read its answers: stop reading its requests.
+    PauseReading {
+        conn: ConnId,
+    },
+    ResumeReading {
+        conn: ConnId,
+    },
+    /// Blocking work for a helper thread; answer with [`Input::JobDone`].
+    Job {
+        role: usize,
+        job: J,
+    },
+    /// Replace a file atomically on a helper thread, in order; answer with [`Input::Saved`].
+    Save {
+        role: usize,
+        token: u64,
+        path: String,
+        data: Bytes,
+    },
+    /// The shutdown is complete.
+    Stopped,
+}

@@ -1,0 +1,192 @@
+//! A node: listeners, connections and the server machines behind them, as one machine.
+//!
+//! In go accepted connections, received bytes, outcomes of dials, jobs and saves, and time ([`Input`]); out
+//! come dials, announcements that a connection has bytes to send, closes, and work for helper threads
+//! ([`Output`]). A frontend drains [`Node::poll`] until it is empty before it sleeps, and sleeps no longer
+//! than [`Node::deadline`]. Replies of one turn leave in one vectored write: [`Node::outbound`].
+
+mod calls;
+mod dispatch;
+mod input;
+mod role;
+
+pub use input::{Input, Output};
+pub use role::Role;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use crate::store::Store;
+use crate::time::{Mono, Now, earliest};
+use crate::wire::{ConnId, Connection, Encoding, Head, Limits, Outbound};
+use calls::Calls;
+
+/// Stop reading from a peer that leaves this many bytes unread.
+const OUTBOUND_HIGH_BYTES: usize = 4 << 20;
+/// Go on reading once it has caught up to this.
+const OUTBOUND_LOW_BYTES: usize = 1 << 20;
+const IDLE_SCAN_MS: u64 = 10_000;
+
+/// One listening address of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// `ip:port` to bind.
+    pub bind: String,
+    /// Index of the role it serves.
+    pub role: usize,
+    /// A broker's fast port.
+    pub fast_port: bool,
+}
+
+/// What all connections of a node have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeConfig {
+    pub encoding: Encoding,
+    pub limits: Limits,
+    /// Connections without traffic for this long are closed (`serverChannelMaxIdleTimeSeconds`).
+    pub idle_ms: u64,
+    /// Dials that take longer have failed (`connectTimeoutMillis`).
+    pub connect_timeout_ms: u64,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        NodeConfig {
+            encoding: Encoding::Json,
+            limits: Limits::default(),
+            idle_ms: 120_000,
+            connect_timeout_ms: 3_000,
+        }
+    }
+}
+
+/// The machine that both frontends drive.
+pub struct Node<S: Store> {
+    config: NodeConfig,
+    roles: Vec<Role<S>>,
+    listeners: Vec<Listener>,
+    conns: HashMap<ConnId, Connection>,
+    next_conn: u64,
+    calls: Calls,
+    outputs: VecDeque<Output<S::Job>>,
+    /// Connections whose peer caught up while input was held back.
+    resumable: Vec<ConnId>,
+    head: Head,
+    next_idle_scan: Mono,
+    stopping: bool,
+    stopped: bool,
+    /// Connections ever closed for a malformed frame, for tests and metrics.
+    refused_frames: u64,
+    /// Deadlines of dials under way.
+    dial_deadlines: BTreeSet<(Mono, ConnId)>,
+}
+
+impl<S: Store> Node<S> {
+    #[must_use]
+    pub fn new(config: NodeConfig, now: Now) -> Self {
+        Node {
+            config,
+            roles: Vec::new(),
+            listeners: Vec::new(),
+            conns: HashMap::new(),
+            next_conn: 0,
+            calls: Calls::default(),
+            outputs: VecDeque::new(),
+            resumable: Vec::new(),
+            head: Head::default(),
+            next_idle_scan: now.mono.plus_ms(IDLE_SCAN_MS),
+            stopping: false,
+            stopped: false,
+            refused_frames: 0,
+            dial_deadlines: BTreeSet::new(),
+        }
+    }
+
+    /// Adds a server machine and returns its index for [`Node::listen`].
+    pub fn add_role(&mut self, role: Role<S>) -> usize {
+        self.roles.push(role);
+        self.roles.len() - 1
+    }
+
+    /// Declares a listening address; the frontend binds [`Node::listeners`] in order.
+    pub fn listen(&mut self, listener: Listener) {
+        self.listeners.push(listener);
+    }
+
+    #[must_use]
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    #[must_use]
+    pub fn roles(&self) -> &[Role<S>] {
+        &self.roles
+    }
+
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.conns.len()
+    }
+
+    #[must_use]
+    pub fn refused_frames(&self) -> u64 {
+        self.refused_frames
+    }
+
+    /// The next thing to do; `None` when everything is done for now.
+    pub fn poll(&mut self) -> Option<Output<S::Job>> {
+        if let Some(output) = self.outputs.pop_front() {
+            return Some(output);
+        }
+        for (index, role) in self.roles.iter_mut().enumerate() {
+            if let Some(job) = role.poll_job() {
+                return Some(Output::Job { role: index, job });
+            }
+        }
+        if self.stopping && !self.stopped && self.roles.iter().all(Role::is_stopped) && self.drained() {
+            self.stopped = true;
+            return Some(Output::Stopped);
+        }
+        None
+    }
+
+    fn drained(&self) -> bool {
+        self.conns.values().all(|conn| conn.outbound.is_empty() || conn.reading_paused)
+    }
+
+    /// When [`Input::Tick`] is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        let roles = self.roles.iter().map(Role::deadline).fold(None, earliest);
+        let dial = self.dial_deadlines.first().map(|entry| entry.0);
+        earliest(earliest(roles, self.calls.deadline()), earliest(dial, Some(self.next_idle_scan)))
+    }
+
+    /// What the connection has to send, for a vectored write.
+    #[must_use]
+    pub fn outbound(&self, conn: ConnId) -> Option<&Outbound> {
+        self.conns.get(&conn).map(|connection| &connection.outbound)
+    }
+
+    /// Reports that the peer took `bytes` bytes. Once all is sent, the next [`Output::Transmit`] announces
+    /// new output; until then the frontend goes on by itself when the socket is writable again.
+    pub fn sent(&mut self, now: Now, conn: ConnId, bytes: usize) {
+        let Some(connection) = self.conns.get_mut(&conn) else {
+            return;
+        };
+        connection.outbound.advance(bytes);
+        connection.last_activity = now.mono;
+        if connection.outbound.is_empty() {
+            connection.transmit_announced = false;
+        }
+        if connection.reading_paused && connection.outbound.len() <= OUTBOUND_LOW_BYTES {
+            connection.reading_paused = false;
+            self.resumable.push(conn);
+            self.outputs.push_back(Output::ResumeReading { conn });
+        }
+    }
+
+    fn allocate(&mut self) -> ConnId {
+        self.next_conn += 1;
+        ConnId(self.next_conn)
+    }
+}

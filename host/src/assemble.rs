@@ -1,0 +1,278 @@
+//! Core machines and stores, put together into a node.
+
+use std::net::SocketAddr;
+
+use sansmq_core::broker::Broker;
+use sansmq_core::broker::settings::Settings as BrokerSettings;
+use sansmq_core::config::{
+    AuthConfig, BrokerConfig, BrokerRole, FlushDiskType, MessageStoreConfig, NamesrvConfig,
+    NettyClientConfig, NettyServerConfig, Properties, Settings, Surroundings,
+};
+use sansmq_core::namesrv::Namesrv;
+use sansmq_core::node::{Listener, NodeConfig, Role};
+use sansmq_core::store::Store;
+use sansmq_core::time::Now;
+use sansmq_core::wire::{Encoding, Limits};
+use sansmq_store::{FileStore, FlushType, StoreConfig};
+
+use crate::Node;
+use crate::error::HostError;
+use crate::{load, surroundings};
+
+/// Settings of a NameServer process.
+#[derive(Clone, Debug)]
+pub struct NamesrvSetup {
+    pub config: NamesrvConfig,
+    pub server: NettyServerConfig,
+    pub file: Properties,
+}
+
+/// Settings of a broker process.
+#[derive(Clone, Debug)]
+pub struct BrokerSetup {
+    pub config: BrokerConfig,
+    pub store: MessageStoreConfig,
+    pub server: NettyServerConfig,
+    pub client: NettyClientConfig,
+    pub auth: AuthConfig,
+    pub file: Properties,
+}
+
+impl NamesrvSetup {
+    /// The defaults on this host, then the file.
+    ///
+    /// # Errors
+    /// The file cannot be read or has mistakes.
+    pub fn load(host: &Surroundings, path: Option<&str>) -> Result<Self, HostError> {
+        let mut config = NamesrvConfig::for_host(host);
+        let mut server = NettyServerConfig { listen_port: 9876, ..NettyServerConfig::default() };
+        let mut file = Properties::default();
+        if let Some(path) = path {
+            file = load::properties(path)?;
+            load::apply(&mut [&mut config, &mut server], &file, path)?;
+            config.config_store_path = path.to_owned();
+        }
+        Ok(NamesrvSetup { config, server, file })
+    }
+
+    /// Keys and values in the order `-p` prints them.
+    #[must_use]
+    pub fn entries(&self) -> Vec<(&'static str, String)> {
+        let client = NettyClientConfig::default();
+        [self.config.entries(), self.server.entries(), client.entries()].concat()
+    }
+}
+
+impl BrokerSetup {
+    /// The defaults on this host, then the file.
+    ///
+    /// # Errors
+    /// The file cannot be read or has mistakes.
+    pub fn load(host: &Surroundings, path: Option<&str>) -> Result<Self, HostError> {
+        let mut setup = BrokerSetup {
+            config: BrokerConfig::for_host(host),
+            store: MessageStoreConfig::for_host(host),
+            server: NettyServerConfig::default(),
+            client: NettyClientConfig::default(),
+            auth: AuthConfig::default(),
+            file: Properties::default(),
+        };
+        if let Some(path) = path {
+            setup.file = load::properties(path)?;
+            load::apply(
+                &mut [
+                    &mut setup.config,
+                    &mut setup.store,
+                    &mut setup.server,
+                    &mut setup.client,
+                    &mut setup.auth,
+                ],
+                &setup.file,
+                path,
+            )?;
+            setup.config.broker_config_path = Some(path.to_owned());
+        }
+        Ok(setup)
+    }
+
+    #[must_use]
+    pub fn entries(&self) -> Vec<(&'static str, String)> {
+        [
+            self.config.entries(),
+            self.server.entries(),
+            self.client.entries(),
+            self.store.entries(),
+            self.auth.entries(),
+        ]
+        .concat()
+    }
+
+    /// What this build cannot do yet is refused at start, never ignored.
+    fn check(&mut self) -> Result<(), HostError> {
+        let refuse = |key: &'static str, value: String, why: &str| {
+            Err(HostError::Value { key, value, why: why.to_owned() })
+        };
+        match self.store.broker_role {
+            BrokerRole::Slave => {
+                return refuse("brokerRole", "SLAVE".into(), "is not served yet; expected ASYNC_MASTER");
+            }
+            BrokerRole::SyncMaster if self.store.in_sync_replicas > 1 => {
+                let value = self.store.in_sync_replicas.to_string();
+                return refuse(
+                    "inSyncReplicas",
+                    value,
+                    "needs replication, which is not served yet; expected 1",
+                );
+            }
+            BrokerRole::SyncMaster | BrokerRole::AsyncMaster => {}
+        }
+        self.config.broker_id = 0;
+        if self.config.enable_controller_mode {
+            return refuse("enableControllerMode", "true".into(), "is not served yet; expected false");
+        }
+        if self.store.enable_dleger_commit_log {
+            return refuse("enableDLegerCommitLog", "true".into(), "is not served yet; expected false");
+        }
+        if self.store.store_type != "default" {
+            let value = self.store.store_type.clone();
+            return refuse("storeType", value, "is not served; expected default");
+        }
+        for addr in self.config.namesrv_addr.as_deref().unwrap_or("").split(';').map(str::trim) {
+            if !addr.is_empty() && addr.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err())
+            {
+                return refuse(
+                    "namesrvAddr",
+                    addr.to_owned(),
+                    "is not host:port (several are separated by ;)",
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a node talks, from the environment (`rocketmq.serialize.type`).
+///
+/// # Errors
+/// The environment names an unknown serialize type.
+pub fn node_config(server: &NettyServerConfig) -> Result<NodeConfig, HostError> {
+    let name = std::env::var("ROCKETMQ_SERIALIZE_TYPE").unwrap_or_else(|_| "JSON".to_owned());
+    let encoding = Encoding::from_name(&name).ok_or_else(|| HostError::Value {
+        key: "ROCKETMQ_SERIALIZE_TYPE",
+        value: name.clone(),
+        why: "is no serialize type; expected JSON or ROCKETMQ".to_owned(),
+    })?;
+    let idle_s = u64::try_from(server.server_channel_max_idle_time_seconds).unwrap_or(120);
+    Ok(NodeConfig { encoding, limits: Limits::default(), idle_ms: idle_s * 1_000, ..NodeConfig::default() })
+}
+
+/// Adds a NameServer to a node; returns the address it will listen on.
+///
+/// # Errors
+/// Its key-value table cannot be read.
+pub fn add_namesrv(node: &mut Node, setup: NamesrvSetup, now: Now) -> Result<String, HostError> {
+    let kv = load::read_table(&setup.config.kv_config_path)?;
+    let bind = format!("{}:{}", setup.server.bind_address, setup.server.listen_port);
+    if setup.config.enable_controller_in_namesrv {
+        return Err(HostError::Value {
+            key: "enableControllerInNamesrv",
+            value: "true".to_owned(),
+            why: "is not served yet; expected false".to_owned(),
+        });
+    }
+    let machine = Namesrv::new(setup.config, setup.server, setup.file, kv, now);
+    let role = node.add_role(Role::Namesrv(Box::new(machine)));
+    node.listen(Listener { bind: bind.clone(), role, fast_port: false });
+    Ok(bind)
+}
+
+/// Opens a broker's store and adds the broker to a node; returns its settings.
+///
+/// # Errors
+/// The configuration asks for what is not served, or the files cannot be used.
+pub fn add_broker(node: &mut Node, mut setup: BrokerSetup, now: Now) -> Result<BrokerSettings, HostError> {
+    setup.check()?;
+    let memory = surroundings::total_memory_bytes();
+    let file = setup.file.clone();
+    let mut settings =
+        BrokerSettings::new(setup.config, setup.store, setup.server, setup.client, setup.auth, memory)?;
+    settings.others = file.iter().map(|p| (p.key.clone(), p.value.clone())).collect();
+    let root = settings.store.store_path_root_dir.clone();
+    let (store, report) = FileStore::open(store_config(&settings, memory), now)?;
+    tracing::info!(?report, root, "message store is open");
+    let meta = load::broker_meta(&root)?;
+    let bind_ip = settings.server.bind_address.clone();
+    let port = settings.broker.listen_port;
+    let store_host = store_host(&settings)?;
+    let seed = now.wall_ms.unsigned_abs() ^ u64::from(std::process::id()) << 40;
+    let durable_settings = settings.clone();
+    let broker = Broker::new(settings, store, meta, store_host, seed, now);
+    tracing::info!(max = broker.store().log_bounds().max, "broker is ready");
+    let role = node.add_role(Role::Broker(Box::new(broker)));
+    node.listen(Listener { bind: format!("{bind_ip}:{port}"), role, fast_port: false });
+    if port > 2 {
+        node.listen(Listener { bind: format!("{bind_ip}:{}", port - 2), role, fast_port: true });
+    }
+    Ok(durable_settings)
+}
+
+/// `brokerIP1:listenPort`, which message ids are made of.
+fn store_host(settings: &BrokerSettings) -> Result<SocketAddr, HostError> {
+    let bad = |why: &str| HostError::Value {
+        key: "brokerIP1",
+        value: settings.broker.broker_ip1.clone(),
+        why: why.to_owned(),
+    };
+    let ip = settings
+        .broker
+        .broker_ip1
+        .trim_matches(['[', ']'])
+        .parse()
+        .map_err(|_| bad("is not an IP address"))?;
+    let port =
+        u16::try_from(settings.broker.listen_port).map_err(|_| bad("has a listenPort that is none"))?;
+    Ok(SocketAddr::new(ip, port))
+}
+
+fn store_config(settings: &BrokerSettings, total_memory: u64) -> StoreConfig {
+    let keys = &settings.store;
+    let dirs = |text: Option<&String>| {
+        let parts = text.map_or("", String::as_str).split(',').map(str::trim);
+        parts.filter(|dir| !dir.is_empty()).map(Into::into).collect()
+    };
+    let at_least_0 = |number: i32| u64::try_from(number).unwrap_or(0);
+    let as_u32 = |number: i32| u32::try_from(number).unwrap_or(0);
+    StoreConfig {
+        commit_log_dirs: dirs(keys.store_path_commit_log.as_ref()),
+        read_only_commit_log_dirs: dirs(keys.read_only_commit_log_store_paths.as_ref()),
+        commit_log_file_size: at_least_0(keys.mapped_file_size_commit_log),
+        consume_queue_file_size: at_least_0(keys.mapped_file_size_consume_queue),
+        flush_type: match keys.flush_disk_type {
+            FlushDiskType::SyncFlush => FlushType::Sync,
+            FlushDiskType::AsyncFlush => FlushType::Async,
+        },
+        flush_log_interval_ms: at_least_0(keys.flush_interval_commit_log),
+        flush_log_pages: at_least_0(keys.flush_commit_log_least_pages),
+        flush_log_thorough_ms: at_least_0(keys.flush_commit_log_thorough_interval),
+        flush_queue_interval_ms: at_least_0(keys.flush_interval_consume_queue),
+        flush_queue_pages: at_least_0(keys.flush_consume_queue_least_pages),
+        flush_queue_thorough_ms: at_least_0(keys.flush_consume_queue_thorough_interval),
+        message_index_enable: keys.message_index_enable,
+        index_slots: as_u32(keys.max_hash_slot_num),
+        index_entries: as_u32(keys.max_index_num),
+        max_message_size: usize::try_from(keys.max_message_size).unwrap_or(0),
+        delay_levels: settings.delay_levels.clone(),
+        check_crc_on_recover: keys.check_crc_on_recover,
+        auto_message_version: keys.auto_message_version_on_topic_len,
+        in_memory_ratio: at_least_0(keys.access_message_in_memory_max_ratio),
+        total_memory,
+        max_transfer_bytes_memory: at_least_0(keys.max_transfer_bytes_on_message_in_memory),
+        max_transfer_bytes_disk: at_least_0(keys.max_transfer_bytes_on_message_in_disk),
+        max_transfer_count_memory: as_u32(keys.max_transfer_count_on_message_in_memory),
+        max_transfer_count_disk: as_u32(keys.max_transfer_count_on_message_in_disk),
+        max_filter_message_size: as_u32(keys.max_filter_message_size),
+        max_msgs_num_batch: as_u32(keys.max_msgs_num_batch),
+        pid: std::process::id(),
+        ..StoreConfig::new(&keys.store_path_root_dir)
+    }
+}

@@ -1,0 +1,213 @@
+//! From the command line to a node that is ready to listen.
+
+use sansmq_core::config::Surroundings;
+use tracing_appender::non_blocking::WorkerGuard;
+
+use crate::args::{Args, Asked, Mode, Print, parse};
+use crate::assemble::{self, BrokerSetup, NamesrvSetup};
+use crate::error::HostError;
+use crate::{Clock, Node, limits, logging, surroundings};
+
+/// A node about to listen.
+pub struct Launch {
+    pub node: Node,
+    pub clock: Clock,
+    /// Lines for stdout once every listener is bound.
+    pub boot_lines: Vec<String>,
+    _log: WorkerGuard,
+}
+
+/// Items that `-m` prints: those that decide what the broker is.
+const IMPORTANT: [&str; 22] = [
+    "namesrvAddr",
+    "brokerIP1",
+    "brokerName",
+    "brokerClusterName",
+    "brokerId",
+    "autoCreateTopicEnable",
+    "autoCreateSubscriptionGroup",
+    "msgTraceTopicName",
+    "traceTopicEnable",
+    "rejectTransactionMessage",
+    "fetchNameSrvAddrByDnsLookup",
+    "fetchNamesrvAddrByAddressServer",
+    "transactionTimeOut",
+    "transactionCheckMax",
+    "transactionCheckInterval",
+    "aclEnable",
+    "storePathRootDir",
+    "storePathCommitLog",
+    "deleteWhen",
+    "fileReservedTime",
+    "flushDiskType",
+    "brokerRole",
+];
+
+/// Acts on the command line. `None` when all that was asked for has been printed.
+///
+/// # Errors
+/// Everything that keeps the process from starting.
+pub fn launch(argv: impl IntoIterator<Item = String>) -> Result<Option<Launch>, HostError> {
+    let args = match parse(argv)? {
+        Asked::Help(text) => {
+            println!("{text}");
+            return Ok(None);
+        }
+        Asked::Run(args) => args,
+    };
+    let mut host = surroundings::look();
+    if let Some(addrs) = &args.name_servers {
+        host.namesrv_addr = Some(addrs.clone());
+    }
+    match args.mode {
+        Mode::Namesrv => namesrv(&args, &host),
+        Mode::Broker => broker(&args, &host),
+        Mode::Standalone => standalone(&args, &host),
+        Mode::Controller => Err(not_served("controller")),
+        Mode::Container => Err(not_served("container")),
+    }
+}
+
+fn not_served(mode: &str) -> HostError {
+    HostError::NotServed(format!("{mode} is not served yet; standalone, namesrv and broker are"))
+}
+
+/// Ends the process as the reference does when it cannot start.
+pub fn fail(error: &HostError) -> ! {
+    eprintln!("{error}");
+    if let HostError::Usage { usage, .. } = error {
+        println!("{usage}");
+    }
+    std::process::exit(error.exit_code())
+}
+
+fn namesrv(args: &Args, host: &Surroundings) -> Result<Option<Launch>, HostError> {
+    let setup = namesrv_setup(args, host)?;
+    if args.print.is_some() {
+        print_items(&setup.entries(), None);
+        return Ok(None);
+    }
+    let mut launch = begin(args, host, "namesrv", &setup.server)?;
+    let now = launch.clock.now();
+    let bind = assemble::add_namesrv(&mut launch.node, setup, now)?;
+    launch.boot_lines.extend(loaded(args));
+    launch.boot_lines.push(namesrv_line(&bind));
+    Ok(Some(launch))
+}
+
+fn namesrv_setup(args: &Args, host: &Surroundings) -> Result<NamesrvSetup, HostError> {
+    let mut host = host.clone();
+    if let Some(data) = &args.data {
+        host.user_home.clone_from(data);
+    }
+    NamesrvSetup::load(&host, args.config_file.as_deref())
+}
+
+fn broker(args: &Args, host: &Surroundings) -> Result<Option<Launch>, HostError> {
+    let setup = broker_setup(args, host)?;
+    if let Some(print) = args.print {
+        print_items(&setup.entries(), (print == Print::ImportantItems).then_some(&IMPORTANT));
+        return Ok(None);
+    }
+    let mut launch = begin(args, host, "broker", &setup.server)?;
+    let now = launch.clock.now();
+    let settings = assemble::add_broker(&mut launch.node, setup, now)?;
+    launch.boot_lines.extend(loaded(args));
+    launch.boot_lines.push(broker_line(&settings));
+    Ok(Some(launch))
+}
+
+fn broker_setup(args: &Args, host: &Surroundings) -> Result<BrokerSetup, HostError> {
+    let mut host = host.clone();
+    if let Some(data) = &args.data {
+        host.user_home.clone_from(data);
+    }
+    let mut setup = BrokerSetup::load(&host, args.config_file.as_deref())?;
+    if args.name_servers.is_some() {
+        setup.config.namesrv_addr.clone_from(&args.name_servers);
+    }
+    Ok(setup)
+}
+
+/// Both roles in one process, on defaults made for trying it out.
+fn standalone(args: &Args, host: &Surroundings) -> Result<Option<Launch>, HostError> {
+    let data = args.data.clone().unwrap_or_else(|| "./data".to_owned());
+    let host = Surroundings {
+        user_home: data.clone(),
+        local_ip: "127.0.0.1".to_owned(),
+        host_name: "broker-a".to_owned(),
+        ..host.clone()
+    };
+    let args = &Args { data: Some(data.clone()), ..args.clone() };
+    let namesrv = NamesrvSetup::load(&host, None)?;
+    let mut broker = broker_setup(args, &host)?;
+    let namesrv_addr = format!("127.0.0.1:{}", namesrv.server.listen_port);
+    if broker.config.namesrv_addr.is_none() {
+        broker.config.namesrv_addr = Some(namesrv_addr.clone());
+    }
+    if let Some(print) = args.print {
+        print_items(&broker.entries(), (print == Print::ImportantItems).then_some(&IMPORTANT));
+        return Ok(None);
+    }
+    let mut launch = begin(args, &host, "sansmq", &namesrv.server)?;
+    let now = launch.clock.now();
+    let bind = assemble::add_namesrv(&mut launch.node, namesrv, now)?;
+    let settings = assemble::add_broker(&mut launch.node, broker, now)?;
+    launch.boot_lines.extend(loaded(args));
+    launch.boot_lines.push(namesrv_line(&bind));
+    launch.boot_lines.push(broker_line(&settings));
+    launch.boot_lines.push(format!(
+        "\nData is kept in {data}. Point a client's NameServer address at {namesrv_addr}, or try:\n\
+         \x20 mqadmin clusterList -n {namesrv_addr}\n\
+         \x20 mqadmin sendMessage -n {namesrv_addr} -t TopicTest -p \"Hello RocketMQ\"\n\
+         \x20 mqadmin consumeMessage -n {namesrv_addr} -t TopicTest\n\
+         Stop with Ctrl-C."
+    ));
+    Ok(Some(launch))
+}
+
+fn begin(
+    args: &Args,
+    host: &Surroundings,
+    name: &str,
+    server: &sansmq_core::config::NettyServerConfig,
+) -> Result<Launch, HostError> {
+    limits::raise_open_files();
+    let default_dir = match &args.data {
+        Some(data) => format!("{data}/logs"),
+        None => format!("{}/logs/rocketmqlogs", host.user_home),
+    };
+    let log = logging::start(args.log_dir.as_deref().unwrap_or(&default_dir), name)?;
+    let clock = Clock::default();
+    let node = Node::new(assemble::node_config(server)?, clock.now());
+    Ok(Launch { node, clock, boot_lines: Vec::new(), _log: log })
+}
+
+fn loaded(args: &Args) -> Option<String> {
+    args.config_file.as_ref().map(|path| format!("load config properties file OK, {path}"))
+}
+
+fn serialize_type() -> String {
+    std::env::var("ROCKETMQ_SERIALIZE_TYPE").unwrap_or_else(|_| "JSON".to_owned())
+}
+
+fn namesrv_line(bind: &str) -> String {
+    format!("The Name Server boot success. serializeType={}, address {bind}", serialize_type())
+}
+
+fn broker_line(settings: &sansmq_core::broker::settings::Settings) -> String {
+    let servers = settings.broker.namesrv_addr.as_deref().unwrap_or("");
+    let tail = if servers.is_empty() { String::new() } else { format!(" and name server is {servers}") };
+    format!(
+        "The broker[{}, {}] boot success. serializeType={}{tail}",
+        settings.broker.broker_name,
+        settings.address(),
+        serialize_type()
+    )
+}
+
+fn print_items(entries: &[(&'static str, String)], only: Option<&[&str]>) {
+    for (key, value) in entries.iter().filter(|(key, _)| only.is_none_or(|only| only.contains(key))) {
+        println!("{key}={value}");
+    }
+}

@@ -1,0 +1,64 @@
+//! Configuration files and the broker's tables, from disk.
+
+use std::path::Path;
+
+use sansmq_core::broker::BrokerMeta;
+use sansmq_core::config::{Properties, Settings, load};
+use sansmq_core::json::{self, FromJson};
+use sansmq_store::atomic::{self, Found};
+
+use crate::error::HostError;
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// It cannot be read.
+pub fn properties(path: &str) -> Result<Properties, HostError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| HostError::ReadConfig { path: path.to_owned(), source })?;
+    Ok(Properties::parse(&text))
+}
+
+/// Applies a file to settings objects; every mistake is named with its line.
+///
+/// # Errors
+/// Unknown keys and unusable values.
+pub fn apply(targets: &mut [&mut dyn Settings], file: &Properties, path: &str) -> Result<(), HostError> {
+    load(targets, file, path, &[]).map_err(HostError::Config)
+}
+
+/// Reads the tables in `<root>/config`; absent ones are empty, unreadable ones end the start.
+///
+/// # Errors
+/// A table and its backup have content that does not parse.
+pub fn broker_meta(root: &str) -> Result<BrokerMeta, HostError> {
+    let table = |name: &str| format!("{root}/config/{name}");
+    Ok(BrokerMeta {
+        topics: read_table(&table("topics.json"))?,
+        groups: read_table(&table("subscriptionGroup.json"))?,
+        offsets: read_table(&table("consumerOffset.json"))?,
+        delay_offsets: read_table(&table("delayOffset.json"))?,
+        request_modes: read_table(&table("messageRequestMode.json"))?,
+    })
+}
+
+/// Reads one JSON table, or its backup.
+///
+/// # Errors
+/// Neither parses though there is content, or reading fails.
+pub fn read_table<T: FromJson + Default>(path: &str) -> Result<T, HostError> {
+    let fault = |why: String| HostError::Table { path: path.to_owned(), why };
+    let acceptable = |bytes: &[u8]| json::from_slice::<T>(bytes).is_ok();
+    match atomic::read_with_backup(Path::new(path), acceptable) {
+        Ok(Found::Nothing) => Ok(T::default()),
+        Ok(Found::Current(bytes) | Found::Backup(bytes)) => {
+            json::from_slice(&bytes).map_err(|error| fault(error.to_string()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            let bytes = std::fs::read(path).unwrap_or_default();
+            let why = json::from_slice::<T>(&bytes).err().map_or(error.to_string(), |e| e.to_string());
+            Err(fault(why))
+        }
+        Err(error) => Err(fault(error.to_string())),
+    }
+}
