@@ -6,14 +6,32 @@ use quickcheck::{Arbitrary, Gen};
 /// One thing.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Action {
-    Register { name: u8, id: u8, addr: u8, conn: u8, epoch: u8, topics: u8, acting: u8, zone: bool },
-    Unregister { name: u8, addr: u8, conn: u8 },
+    Register {
+        cluster: u8,
+        name: u8,
+        id: u8,
+        addr: u8,
+        conn: u8,
+        epoch: u8,
+        topics: u8,
+        acting: u8,
+        zone: bool,
+    },
+    Unregister {
+        cluster: u8,
+        name: u8,
+        addr: u8,
+        conn: u8,
+    },
     Closed(u8),
     Pass(u16),
     Beat(u8),
     Wipe(u8),
     Delete(u8),
-    AddTopic { topic: u8, name: u8 },
+    AddTopic {
+        topic: u8,
+        name: u8,
+    },
 }
 
 impl Arbitrary for Action {
@@ -21,6 +39,7 @@ impl Arbitrary for Action {
         let mut pick = |n: u8| u8::arbitrary(g) % n;
         match pick(12) {
             0..=4 => Action::Register {
+                cluster: pick(6) / 5,
                 name: pick(3),
                 id: pick(3),
                 addr: pick(4),
@@ -30,7 +49,7 @@ impl Arbitrary for Action {
                 acting: pick(3),
                 zone: pick(2) == 0,
             },
-            5 | 6 => Action::Unregister { name: pick(3), addr: pick(4), conn: pick(5) },
+            5 | 6 => Action::Unregister { cluster: pick(6) / 5, name: pick(3), addr: pick(4), conn: pick(5) },
             7 => Action::Closed(pick(5)),
             8 => Action::Pass(u16::from(pick(255)) * 100),
             9 => Action::Beat(pick(4)),
@@ -41,6 +60,7 @@ impl Arbitrary for Action {
     }
 }
 
+const CLUSTERS: [&str; 2] = ["C", "D"];
 const NAMES: [&str; 3] = ["a", "b", "c"];
 const ADDRS: [&str; 4] = ["h:1", "h:2", "h:3", "h:4"];
 const TOPICS: [&[&str]; 4] = [&[], &["T0"], &["T0", "T1"], &["T1", "T2", "T3"]];
@@ -49,8 +69,9 @@ const TOPIC: [&str; 4] = ["T0", "T1", "T2", "T3"];
 impl Action {
     pub(super) fn run(self, bench: &mut Bench) {
         match self {
-            Action::Register { name, id, addr, conn, epoch, topics, acting, zone } => {
+            Action::Register { cluster, name, id, addr, conn, epoch, topics, acting, zone } => {
                 let broker = B {
+                    cluster: CLUSTERS[usize::from(cluster)],
                     name: NAMES[usize::from(name)],
                     id: i64::from(id),
                     addr: ADDRS[usize::from(addr)],
@@ -64,8 +85,13 @@ impl Action {
                 };
                 broker.register(bench);
             }
-            Action::Unregister { name, addr, conn } => {
-                let broker = B { name: NAMES[usize::from(name)], addr: ADDRS[usize::from(addr)], ..MASTER };
+            Action::Unregister { cluster, name, addr, conn } => {
+                let broker = B {
+                    cluster: CLUSTERS[usize::from(cluster)],
+                    name: NAMES[usize::from(name)],
+                    addr: ADDRS[usize::from(addr)],
+                    ..MASTER
+                };
                 broker.unregister(bench, u64::from(conn));
             }
             Action::Closed(conn) => drop(bench.handle(ServerIn::Closed(ConnId(u64::from(conn))))),

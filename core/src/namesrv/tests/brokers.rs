@@ -200,3 +200,38 @@ fn zones() {
     assert!(shown.contains("broker-b") && !shown.contains("broker-a"), "{shown}");
     assert!(shown.contains("{0:\"10.0.0.5:1\"}") && shown.contains("\"zoneName\":\"z2\""), "{shown}");
 }
+
+#[test]
+fn a_broker_that_changed_its_cluster_does_not_leave_with_its_old_connection() {
+    let mut bench = Bench::new(NamesrvConfig::default());
+    MASTER.register(&mut bench);
+    B { cluster: "D", conn: 2, ..MASTER }.register(&mut bench);
+    bench.handle(ServerIn::Closed(ConnId(1)));
+    assert_eq!(route(&mut bench, "T1").code, 0);
+    bench.handle(ServerIn::Closed(ConnId(2)));
+    assert_eq!(bench.ns.tables(), &Tables::default());
+}
+
+#[test]
+fn no_slave_acts_as_master_unless_it_may() {
+    let mut bench = acting();
+    SLAVE.register(&mut bench);
+    bench.ask(205, &[("brokerName", "broker-a")], b"");
+    assert!(text(&route(&mut bench, "T1")).contains("{\"1\":"), "acting is off for this broker");
+    B { acting: Some(true), counter: 2, ..SLAVE }.register(&mut bench);
+    assert!(text(&route(&mut bench, "T1")).contains("{\"0\":"), "read-only and allowed");
+    bench.ask(327, &[("brokerName", "broker-a")], b"");
+    assert!(text(&route(&mut bench, "T1")).contains("{\"1\":"), "writable: there is a master somewhere");
+}
+
+#[test]
+fn a_broker_may_be_silent_for_exactly_its_timeout() {
+    let config = NamesrvConfig { scan_not_active_broker_interval: 1_000, ..NamesrvConfig::default() };
+    let mut bench = Bench::new(config);
+    bench.pass(5);
+    B { timeout_ms: Some(2_000), ..MASTER }.register(&mut bench);
+    bench.pass(2_000);
+    assert_eq!(route(&mut bench, "T1").code, 0);
+    bench.pass(1_000);
+    assert_eq!(route(&mut bench, "T1").code, 17);
+}

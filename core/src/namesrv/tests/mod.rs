@@ -89,6 +89,7 @@ impl Bench {
 /// A broker to register.
 #[derive(Clone, Copy)]
 struct B {
+    cluster: &'static str,
     name: &'static str,
     id: i64,
     addr: &'static str,
@@ -102,6 +103,7 @@ struct B {
 }
 
 const MASTER: B = B {
+    cluster: "C",
     name: "broker-a",
     id: 0,
     addr: "10.0.0.1:10911",
@@ -143,7 +145,7 @@ impl B {
         let mut ext = vec![
             ("brokerName", self.name),
             ("brokerAddr", self.addr),
-            ("clusterName", "C"),
+            ("clusterName", self.cluster),
             ("haServerAddr", &ha),
             ("brokerId", &id),
         ];
@@ -155,8 +157,12 @@ impl B {
 
     fn unregister(&self, bench: &mut Bench, conn: u64) -> Reply {
         let id = self.id.to_string();
-        let ext =
-            [("brokerName", self.name), ("brokerAddr", self.addr), ("clusterName", "C"), ("brokerId", &id)];
+        let ext = [
+            ("brokerName", self.name),
+            ("brokerAddr", self.addr),
+            ("clusterName", self.cluster),
+            ("brokerId", &id),
+        ];
         bench.ask_over(conn, 104, &ext, b"")
     }
 }
