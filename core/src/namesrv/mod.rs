@@ -1,7 +1,8 @@
 //! The NameServer as a pure machine (`spec/namesrv.md`).
 //!
-//! In: requests, closed connections and ticks ([`ServerIn`]). Out: replies, one-way notifications to brokers,
-//! connections to close and files to save ([`ServerOut`]). [`Tables`] hold what brokers registered; each
+//! In: requests, closed connections and ticks ([`ServerIn`](crate::wire::ServerIn)). Out: replies, one-way notifications to brokers,
+//! connections to close and files to save
+//! ([`ServerOut`](crate::wire::ServerOut)). [`Tables`] hold what brokers registered; each
 //! submodule is one concern of theirs, as plain functions; `dispatch` maps request codes onto them.
 //!
 //! Promises: an entry of the topic table always names a known broker; a broker that is known has an address;
@@ -31,6 +32,3 @@ pub use register::{Policy, Registered, Registration};
 pub use register_body::{BodyError, MAX_INFLATED, decode_body};
 pub use route::RouteOptions;
 pub use tables::{BrokerKey, Live, Tables};
-
-#[allow(unused_imports)] // for the links above
-use crate::wire::{ServerIn, ServerOut};

@@ -7,7 +7,7 @@ use crate::wire::ConnId;
 
 impl Tables {
     /// UNREGISTER_BROKER. A request that comes over an older connection than the one the broker is
-    /// registered over was overtaken by a new registration, and changes nothing.
+    /// registered over was overtaken by a new registration, and changes nothing (numbers of connections grow).
     pub fn unregister(&mut self, conn: ConnId, key: &BrokerKey, broker_name: &str) -> Option<MinIdNotice> {
         match self.live.get(key) {
             Some(live) if live.conn > conn => {
