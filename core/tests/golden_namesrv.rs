@@ -47,7 +47,7 @@ impl Server {
         let mut bytes = request.encode(Encoding::Json).to_vec();
         let mut head = Head::default();
         let frame = frame::decode(&mut bytes, &mut head).expect("a frame");
-        let peer = Peer { conn: ConnId(conn), addr: ([127, 0, 0, 1], 1).into() };
+        let peer = Peer { conn: ConnId(conn), addr: ([127, 0, 0, 1], 1).into(), fast_port: false };
         self.ns.handle(Now::default(), ServerIn::Request { peer, frame });
         let mut answer = None;
         while let Some(out) = self.ns.poll() {

@@ -53,7 +53,7 @@ impl Bench {
         let mut bytes = command.with_body(body.to_vec()).encode(Encoding::Json).to_vec();
         let mut head = frame::Head::default();
         let frame = frame::decode(&mut bytes, &mut head).expect("a whole frame");
-        let peer = Peer { conn: ConnId(conn), addr: ([127, 0, 0, 1], 4_000).into() };
+        let peer = Peer { conn: ConnId(conn), addr: ([127, 0, 0, 1], 4_000).into(), fast_port: false };
         self.handle(ServerIn::Request { peer, frame }).expect("an answer")
     }
 
