@@ -62,9 +62,6 @@ impl<S: Store> Node<S> {
                 }
             }
         }
-        while let Some(conn) = self.resumable.pop() {
-            self.received(now, conn, &mut []);
-        }
     }
 
     fn tell(&mut self, now: Now, role: usize, input: ServerIn<'_>) {
@@ -108,7 +105,7 @@ impl<S: Store> Node<S> {
         }
     }
 
-    fn received(&mut self, now: Now, conn: ConnId, data: &mut [u8]) {
+    pub(super) fn received(&mut self, now: Now, conn: ConnId, data: &mut [u8]) {
         let Some(connection) = self.conns.get_mut(&conn) else {
             return;
         };

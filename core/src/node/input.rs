@@ -38,7 +38,7 @@ pub enum Output<J> {
     Transmit {
         conn: ConnId,
     },
-    /// Send what is queued if the socket takes it at once, then close; no [`Input::Closed`] is expected.
+    /// Close the socket; no [`Input::Closed`] is expected.
     Close {
         conn: ConnId,
     },

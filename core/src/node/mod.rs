@@ -68,8 +68,6 @@ pub struct Node<S: Store> {
     next_conn: u64,
     calls: Calls,
     outputs: VecDeque<Output<S::Job>>,
-    /// Connections whose peer caught up while input was held back.
-    resumable: Vec<ConnId>,
     head: Head,
     next_idle_scan: Mono,
     stopping: bool,
@@ -91,7 +89,6 @@ impl<S: Store> Node<S> {
             next_conn: 0,
             calls: Calls::default(),
             outputs: VecDeque::new(),
-            resumable: Vec::new(),
             head: Head::default(),
             next_idle_scan: now.mono.plus_ms(IDLE_SCAN_MS),
             stopping: false,
@@ -180,8 +177,9 @@ impl<S: Store> Node<S> {
         }
         if connection.reading_paused && connection.outbound.len() <= OUTBOUND_LOW_BYTES {
             connection.reading_paused = false;
-            self.resumable.push(conn);
             self.outputs.push_back(Output::ResumeReading { conn });
+            // Requests that were held back come first.
+            self.received(now, conn, &mut []);
         }
     }
 
