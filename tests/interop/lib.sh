@@ -1,0 +1,375 @@
+# Functions of the interoperability suite: jars, classes, ports, servers, the client JVM.
+# Sourced by `run`; needs bash 4.4 or newer. Globals are in capitals and set in `run` or here.
+
+PASSED=0
+FAILED=0
+SKIPPED=0
+NS_PID=''
+BROKER_PID=''
+SUITE_PID=''
+NS_KIND=''
+BROKER_KIND=''
+NS_PORT=0
+BROKER_PORT=0
+CELL=''          # directory of the running combination of servers
+BOOT_TIMEOUT=${SANSMQ_INTEROP_BOOT_TIMEOUT:-90}
+
+die() {
+  printf 'interop: %s\n' "$*" >&2
+  exit 2
+}
+
+need() {
+  local tool
+  for tool in "$@"; do
+    command -v "$tool" >/dev/null || die "$tool is needed and not on the PATH"
+  done
+}
+
+# ---------------------------------------------------------------- jars and classes
+
+jars_complete() {
+  local part
+  for part in client tools broker namesrv; do
+    [[ -e $JARS/rocketmq-$part-5.3.3.jar ]] || return 1
+  done
+}
+
+prepare_jars() {
+  jars_complete && return
+  [[ -z ${SANSMQ_INTEROP_JARS:-} ]] || die "SANSMQ_INTEROP_JARS has no RocketMQ 5.3.3 jars: $JARS"
+  need mvn
+  echo "fetching the Java reference with Maven" >&2
+  # Filled in a side directory and renamed: a broken download is never taken for a complete one.
+  rm -rf "$JARS.part"
+  mvn -q -B -f "$HERE/pom.xml" dependency:copy-dependencies -DoutputDirectory="$JARS.part" >&2
+  rm -rf "$JARS"
+  mv "$JARS.part" "$JARS"
+  jars_complete || die "Maven did not deliver the expected jars"
+}
+
+prepare_classes() {
+  local stamp
+  stamp=$(cat "$HERE"/java/interop/*.java | cksum)
+  if [[ $(cat "$CLASSES/stamp" 2>/dev/null || true) != "$stamp" ]]; then
+    rm -rf "$CLASSES"
+    mkdir -p "$CLASSES"
+    javac -nowarn -Xlint:-options -Xlint:-deprecation --release 11 -d "$CLASSES" -cp "$JARS/*" "$HERE"/java/interop/*.java 2> >(grep -v "^Note:" >&2)
+    java -Xshare:auto -cp "$CLASSES:$JARS/*" interop.Suite --list >"$CLASSES/scenarios"
+    printf '%s\n' "$stamp" >"$CLASSES/stamp"
+  fi
+}
+
+# Names of the scenarios of the given sets (first column of the list) whose name matches a regex.
+scenarios() { # REGEX SET...
+  local regex=$1 set name
+  shift
+  while read -r set name; do
+    case " $* " in *" $set "*) ;; *) continue ;; esac
+    if [[ $name =~ $regex ]]; then printf '%s\n' "$name"; fi
+  done <"$CLASSES/scenarios"
+}
+
+# ---------------------------------------------------------------- ports
+
+PORT_CURSOR=$((12000 + (RANDOM % 1500) * 12))
+
+port_is_free() {
+  ! (exec 9<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+# Sets PORT to a port P such that P-2 .. P+1 are free; the range lies below the ephemeral ports.
+take_ports() {
+  local tries offset
+  for ((tries = 0; tries < 500; tries++)); do
+    PORT_CURSOR=$((PORT_CURSOR + 6))
+    ((PORT_CURSOR < 31000)) || PORT_CURSOR=12000
+    for offset in -2 -1 0 1; do
+      port_is_free $((PORT_CURSOR + offset)) || continue 2
+    done
+    PORT=$PORT_CURSOR
+    return
+  done
+  die "no free ports"
+}
+
+# ---------------------------------------------------------------- servers
+
+binary() { # KIND
+  printf '%s/%s' "$BIN_DIR" "sansmq-${1#ours-}"
+}
+
+check_kind() {
+  case $1 in
+    java) ;;
+    ours-mio | ours-async) [[ -x $(binary "$1") ]] || die "no executable $(binary "$1") (see --bin-dir)" ;;
+    *) die "unknown server kind $1 (ours-mio, ours-async or java)" ;;
+  esac
+}
+
+excerpt() { # FILE: the end of a log, without the noise of the Java logging library
+  [[ -e $1 ]] || return 0
+  grep -vE '^[0-9:,.]+ \|-' "$1" | tail -n "${2:-30}" | sed 's/^/    | /' || true
+}
+
+# Starts a server in the background and waits until LINE appears on its stdout; sets STARTED to its pid.
+launch() { # WHAT KIND LOG LINE COMMAND...
+  local what=$1 kind=$2 log=$3 line=$4 waited=0
+  shift 4
+  env HOME="$CELL/home" ROCKETMQ_HOME="$CELL/home" ROCKETMQ_SERIALIZE_TYPE="$SERVER_SERIALIZE" \
+    "$@" >"$log" 2>&1 </dev/null 7>&- 8<&- &
+  STARTED=$!
+  while ! grep -qxF -- "$line" "$log"; do
+    if ! kill -0 "$STARTED" 2>/dev/null || ((waited >= BOOT_TIMEOUT * 10)); then
+      printf '    | %s (%s) did not print: %s\n' "$what" "$kind" "$line"
+      excerpt "$log"
+      end_process "$STARTED" KILL 5 || true
+      STARTED=''
+      return 1
+    fi
+    sleep 0.1
+    waited=$((waited + 1))
+  done
+}
+
+java_server() { # HEAP MAIN ARGS...
+  JAVA_SERVER=(java "-Xms$1" "-Xmx$1" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:MaxDirectMemorySize=512m
+    -Duser.home="$CELL/home" -Drocketmq.home.dir="$CELL/home" -cp "$JARS/*" "org.apache.rocketmq.$2" "${@:3}")
+}
+
+start_namesrv() { # [KIND]
+  NS_KIND=${1:-$NS_KIND}
+  local command
+  if [[ $NS_KIND == java ]]; then
+    java_server 128m namesrv.NamesrvStartup -c "$CELL/namesrv.conf"
+    command=("${JAVA_SERVER[@]}")
+  else
+    command=("$(binary "$NS_KIND")" namesrv -c "$CELL/namesrv.conf")
+  fi
+  launch nameserver "$NS_KIND" "$CELL/namesrv.$((++LAUNCHES)).log" \
+    "The Name Server boot success. serializeType=$SERVER_SERIALIZE, address 0.0.0.0:$NS_PORT" "${command[@]}" || return 1
+  NS_PID=$STARTED
+}
+
+start_broker() { # [KIND]
+  BROKER_KIND=${1:-$BROKER_KIND}
+  local command
+  if [[ $BROKER_KIND == java ]]; then
+    java_server 512m broker.BrokerStartup -c "$CELL/broker.conf" -n "127.0.0.1:$NS_PORT"
+    command=("${JAVA_SERVER[@]}")
+  else
+    command=("$(binary "$BROKER_KIND")" broker -c "$CELL/broker.conf" -n "127.0.0.1:$NS_PORT")
+  fi
+  launch broker "$BROKER_KIND" "$CELL/broker.$((++LAUNCHES)).log" \
+    "The broker[broker-a, 127.0.0.1:$BROKER_PORT] boot success. serializeType=$SERVER_SERIALIZE and name server is 127.0.0.1:$NS_PORT" \
+    "${command[@]}" || return 1
+  BROKER_PID=$STARTED
+}
+
+# Signals a process started here and waits for its end; falls back to KILL and fails after the limit.
+end_process() { # PID SIGNAL SECONDS
+  local pid=$1 waited=0
+  [[ -n $pid ]] || return 0
+  kill -s "$2" "$pid" 2>/dev/null || true
+  while kill -0 "$pid" 2>/dev/null; do
+    if ((waited >= $3 * 10)); then
+      kill -s KILL "$pid" 2>/dev/null || true
+      wait "$pid" 2>/dev/null || true
+      return 1
+    fi
+    sleep 0.1
+    waited=$((waited + 1))
+  done
+  wait "$pid" 2>/dev/null || true
+}
+
+stop_broker() { # SIGNAL
+  local pid=$BROKER_PID
+  BROKER_PID=''
+  end_process "$pid" "$1" 30 || { echo "the broker did not end within 30 s of SIG$1"; return 1; }
+  # The marker of an unclean end is part of the store format: there after a crash, gone after a clean stop.
+  if [[ $1 == TERM && -e $CELL/store/abort ]]; then
+    echo "store/abort is still there after a clean stop"
+    return 1
+  fi
+  if [[ $1 == KILL && ! -e $CELL/store/abort ]]; then
+    echo "no store/abort after kill -9"
+    return 1
+  fi
+}
+
+stop_namesrv() { # SIGNAL
+  local pid=$NS_PID
+  NS_PID=''
+  end_process "$pid" "$1" 30 || { echo "the nameserver did not end within 30 s of SIG$1"; return 1; }
+}
+
+write_configs() {
+  cat >"$CELL/namesrv.conf" <<CONF
+listenPort=$NS_PORT
+kvConfigPath=$CELL/ns/kvConfig.json
+configStorePath=$CELL/ns/namesrv.properties
+CONF
+  cat >"$CELL/broker.conf" <<CONF
+brokerClusterName=DefaultCluster
+brokerName=broker-a
+brokerId=0
+listenPort=$BROKER_PORT
+brokerIP1=127.0.0.1
+brokerIP2=127.0.0.1
+deleteWhen=04
+fileReservedTime=48
+brokerRole=ASYNC_MASTER
+flushDiskType=ASYNC_FLUSH
+storePathRootDir=$CELL/store
+storePathCommitLog=$CELL/store/commitlog
+mappedFileSizeCommitLog=16777216
+mappedFileSizeConsumeQueue=600000
+maxIndexNum=50000
+maxHashSlotNum=10000
+CONF
+}
+
+start_servers() { # NAMESRV-KIND BROKER-KIND
+  LAUNCHES=0
+  CELL=$(mktemp -d "$WORK/cell.XXXXXX")
+  mkdir -p "$CELL/home/conf" "$CELL/ns" "$CELL/store"
+  take_ports
+  NS_PORT=$PORT
+  take_ports
+  BROKER_PORT=$PORT
+  write_configs
+  start_namesrv "$1" && start_broker "$2"
+}
+
+stop_servers() {
+  end_process "$SUITE_PID" KILL 5 || true
+  end_process "$BROKER_PID" TERM 20 || true
+  end_process "$NS_PID" TERM 20 || true
+  SUITE_PID='' BROKER_PID='' NS_PID=''
+}
+
+cleanup() {
+  local status=$?
+  trap - EXIT INT TERM
+  local pid
+  for pid in "$SUITE_PID" "$BROKER_PID" "$NS_PID"; do
+    end_process "$pid" KILL 5 || true
+  done
+  if [[ -n ${KEEP:-} ]]; then
+    echo "logs and stores are in $WORK" >&2
+  else
+    rm -rf "$WORK"
+  fi
+  exit "$status"
+}
+
+# ---------------------------------------------------------------- the client JVM
+
+# Carries out what a scenario asks for while it runs; prints nothing when all went well.
+control() { # VERB ARGS...
+  case $1 in
+    stop-broker) stop_broker "$2" ;;
+    start-broker) start_broker "${2:-}" ;;
+    stop-namesrv) stop_namesrv "$2" ;;
+    start-namesrv) start_namesrv "${2:-}" ;;
+    *) echo "unknown request $*"; return 1 ;;
+  esac
+}
+
+report_failed() { # NAME [REASON]
+  FAILED=$((FAILED + 1))
+  printf 'FAILED %s\n' "$1"
+  if [[ -n ${2:-} ]]; then printf '    | %s\n' "$2"; fi
+}
+
+# Runs scenarios in one JVM against the running servers. The JVM talks in lines that begin with @:
+#   @ok NAME SECONDS   @failed NAME SECONDS   @| TEXT (details of the failure before)   @skip NAME REASON   @control VERB ARGS
+# A control line is answered with "done" or "error TEXT" on its stdin.
+run_suite() { # LABEL NAMES...
+  local label=$1 log=$CELL/client.log in=$CELL/client.in out=$CELL/client.out line verb rest name answer status=0
+  shift
+  local -A open=()
+  for name in "$@"; do open[$name]=1; done
+  mkfifo "$in" "$out"
+  mkdir -p "$CELL/client-home"
+  java -Xmx256m -Xss512k -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:MaxDirectMemorySize=192m \
+    -Duser.home="$CELL/client-home" -Drocketmq.client.logRoot="$CELL/client-home/logs" \
+    -Drocketmq.serialize.type="$SERIALIZE" -Dinterop.mqadmin="$MQADMIN" -Dinterop.broker="$BROKER_KIND" -Dinterop.handover="${HANDOVER:-}" \
+    -Djava.net.preferIPv4Stack=true -Drocketmq.client.rebalance.waitInterval=6000 \
+    -cp "$CLASSES:$JARS/*" interop.Suite "127.0.0.1:$NS_PORT" "127.0.0.1:$BROKER_PORT" "$@" <"$in" >"$out" 2>"$log" &
+  SUITE_PID=$!
+  exec 7>"$in" 8<"$out"
+  while status=0; IFS= read -r -t 240 line <&8 || { status=$?; false; }; do
+    verb=${line%% *}
+    rest=${line#* }
+    case $verb in
+      @ok)
+        read -r name rest <<<"$rest"
+        unset "open[$name]"
+        PASSED=$((PASSED + 1))
+        printf 'ok %s/%s (%s s)\n' "$label" "$name" "$rest"
+        ;;
+      @failed)
+        read -r name rest <<<"$rest"
+        unset "open[$name]"
+        report_failed "$label/$name"
+        ;;
+      @skip)
+        read -r name rest <<<"$rest"
+        unset "open[$name]"
+        SKIPPED=$((SKIPPED + 1))
+        printf 'skipped %s/%s: %s\n' "$label" "$name" "$rest"
+        ;;
+      @control)
+        # Not in a subshell: it changes the pids kept here.
+        # shellcheck disable=SC2086
+        if control $rest >"$CELL/control" 2>&1; then
+          echo done >&7
+        else
+          answer=$(tr '\n' ' ' <"$CELL/control")
+          echo "error $answer" >&7
+        fi
+        ;;
+      '@|') printf '    | %s\n' "$rest" ;;
+      *) ;;
+    esac
+  done
+  exec 7>&- 8<&-
+  rm -f "$in" "$out"
+  if ((status > 128)); then
+    echo "    | the client was silent for 240 s and is killed"
+    end_process "$SUITE_PID" KILL 5 || true
+  fi
+  wait "$SUITE_PID" 2>/dev/null || true
+  SUITE_PID=''
+  if ((${#open[@]})); then
+    excerpt "$log"
+    for name in "${!open[@]}"; do report_failed "$label/$name" "no result from the client"; done
+  fi
+}
+
+# One combination: starts the servers, runs the scenarios of the sets, stops the servers.
+cell() { # NAMESRV-KIND BROKER-KIND REGEX SET...
+  local ns=$1 broker=$2 regex=$3 label failed_before=$FAILED
+  shift 3
+  local -a names
+  mapfile -t names < <(scenarios "$regex" "$@")
+  ((${#names[@]})) || return 0
+  label=$ns
+  if [[ $ns != "$broker" ]]; then label=$ns+$broker; fi
+  label=$label/$SERIALIZE
+  SERVER_SERIALIZE=${SERVER_SERIALIZE_OPTION:-$SERIALIZE}
+  if start_servers "$ns" "$broker"; then
+    run_suite "$label" "${names[@]}"
+    if ((FAILED > failed_before)); then
+      echo "    | end of the broker's log:"
+      excerpt "$(ls -t "$CELL"/broker.*.log | head -n 1)" 15
+    fi
+  else
+    local name
+    for name in "${names[@]}"; do report_failed "$label/$name" "servers did not start"; done
+  fi
+  stop_servers
+  if [[ -z ${KEEP:-} ]]; then rm -rf "$CELL"; fi
+}
