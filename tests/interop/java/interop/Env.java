@@ -197,13 +197,19 @@ final class Env implements AutoCloseable {
     }
 
     void awaitRoute(String topic) throws Exception {
-        await(10, "a route for " + topic, () -> {
-            try {
-                return !admin.examineTopicRouteInfo(topic).getBrokerDatas().isEmpty();
-            } catch (Exception e) {
-                return false;
-            }
-        });
+        Exception[] last = {null};
+        try {
+            await(15, "route for " + topic, () -> {
+                try {
+                    return !admin.examineTopicRouteInfo(topic).getBrokerDatas().isEmpty();
+                } catch (Exception e) {
+                    last[0] = e;
+                    return false;
+                }
+            });
+        } catch (AssertionError e) {
+            throw new AssertionError(e.getMessage(), last[0]);
+        }
     }
 
     static MessageQueue queue(String topic, int id) {
@@ -247,8 +253,18 @@ final class Env implements AutoCloseable {
         return sum;
     }
 
-    /** Reads everything of some queues with an assigned pull consumer; ends when all queues are read to their maximum. */
-    List<MessageExt> readAll(Collection<MessageQueue> queues) throws Exception {
+    /**
+     * Reads everything of some queues with an assigned pull consumer; ends when all queues are read to their maximum.
+     * The maximum follows the answer to a send a moment later, so the caller says how many messages there must be.
+     */
+    List<MessageExt> readAll(Collection<MessageQueue> queues, int count) throws Exception {
+        await(10, count + " messages in " + queues, () -> {
+            long sum = 0;
+            for (MessageQueue mq : queues) {
+                sum += admin.maxOffset(mq) - admin.minOffset(mq);
+            }
+            return sum >= count;
+        });
         Map<MessageQueue, Long> missing = new HashMap<>();
         for (MessageQueue mq : queues) {
             long max = admin.maxOffset(mq);

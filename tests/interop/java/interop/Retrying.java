@@ -73,7 +73,7 @@ final class Retrying {
         Env.await(30, "three dead letters", () -> env.total(dead, 1) == 3);
         List<String> deliveries = inbox.bodies();
         Env.checkEquals("deliveries", 7, deliveries.size());
-        List<MessageExt> letters = env.readAll(List.of(Env.queue(dead, 0)));
+        List<MessageExt> letters = env.readAll(List.of(Env.queue(dead, 0)), 3);
         Env.checkOnce("dead letters", List.of("dead 0", "dead 1", "direct 0"), Env.bodies(letters));
         for (MessageExt letter : letters) {
             Env.checkEquals("topic", dead, letter.getTopic());
