@@ -184,6 +184,10 @@ impl LogSource for CommitLog {
         self.segment(offset).is_some_and(|s| s.contains(offset, len))
     }
 
+    fn peek(&self, offset: u64) -> Option<&[u8]> {
+        self.written_from(offset)
+    }
+
     fn slice(&self, offset: u64, len: u64) -> Option<Bytes> {
         self.segment(offset)?.slice(offset, len)
     }

@@ -459,3 +459,6 @@ impl Store for FileStore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

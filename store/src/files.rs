@@ -16,6 +16,15 @@ pub(crate) fn create_sized(path: &Path, size: u64) -> io::Result<File> {
     Ok(file)
 }
 
+/// Creates a directory that is durable by name.
+pub(crate) fn create_dir(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(dir)?;
+    dir.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_dir)
+}
+
 /// Makes creations, renames and removals in a directory durable.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()

@@ -23,6 +23,9 @@ use crate::queues::Queues;
 /// How far behind the checkpoint's times a file's first record must lie for the file to count as durable, ms.
 const CHECKPOINT_MARGIN_MS: i64 = 3000;
 
+/// Fewest bytes of log a message takes: an item of a batch that is stored as one record.
+const MIN_MESSAGE_LEN: u64 = 22;
+
 /// What opening a store found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecoveryReport {
@@ -260,6 +263,12 @@ fn step(rest: &[u8], position: u64, check_crc: bool) -> Step<'_> {
     };
     if u64::try_from(record.physical_offset) != Ok(position) {
         return Step::Stop(Some(format!("the record says it starts at byte {}", record.physical_offset)));
+    }
+    // Every message before this one took up log, at the least the fixed part of a batch item. A number beyond
+    // that is damage, and believing it would fill the disk with entries for messages that never were.
+    let most = i64::try_from(position / MIN_MESSAGE_LEN).unwrap_or(i64::MAX);
+    if !(0..=most).contains(&record.queue_offset) {
+        return Step::Stop(Some(format!("queue offset {} is impossible", record.queue_offset)));
     }
     if check_crc && !record.body_is_intact() {
         return Step::Stop(Some("the body does not match its checksum".into()));

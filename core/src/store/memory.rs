@@ -147,6 +147,10 @@ impl LogSource for Log {
         offset.checked_add(len).is_some_and(|end| end <= self.end())
     }
 
+    fn peek(&self, offset: u64) -> Option<&[u8]> {
+        self.0.get(usize::try_from(offset).ok()?..)
+    }
+
     fn slice(&self, offset: u64, len: u64) -> Option<Bytes> {
         let from = usize::try_from(offset).ok()?;
         let to = usize::try_from(offset.checked_add(len)?).ok()?;

@@ -5,6 +5,7 @@ use core::ops::ControlFlow;
 use bytes::Bytes;
 
 use super::{Boundary, QueueBounds, QueueEntry, ReadRequest, ReadResult, ReadStatus};
+use crate::message::record::{self, Head};
 
 /// Bytes of a consume-queue entry.
 pub const ENTRY_LEN: u32 = 20;
@@ -28,6 +29,8 @@ pub trait LogSource {
     fn end(&self) -> u64;
     /// Whether these bytes are present, written and in one file.
     fn contains(&self, offset: u64, len: u64) -> bool;
+    /// The bytes from `offset` to the end of what is written in its file, for a look at a record's head.
+    fn peek(&self, offset: u64) -> Option<&[u8]>;
     /// The bytes, not copied where the source can avoid it.
     fn slice(&self, offset: u64, len: u64) -> Option<Bytes>;
     /// First byte of the file behind the one that would hold `offset`.
@@ -161,6 +164,9 @@ fn collect<Q: QueueSource, L: LogSource>(
             skip_below = log.next_file(entry.offset);
             return ControlFlow::Continue(());
         }
+        if !starts_record(log, entry) {
+            return ControlFlow::Continue(()); // a damaged entry: what it points to would confuse a client
+        }
         match &mut run {
             Some(r) if r.start + r.len == entry.offset && log.contains(r.start, r.len + size) => {
                 r.len += size
@@ -183,6 +189,12 @@ fn collect<Q: QueueSource, L: LogSource>(
         result.status = ReadStatus::OffsetFoundNull;
         result.next_offset = queue.next_file(request.offset);
     }
+}
+
+/// Whether the record an entry speaks of is there, by magic and size.
+fn starts_record(log: &impl LogSource, entry: QueueEntry) -> bool {
+    let head = log.peek(entry.offset).map(record::peek);
+    matches!(head, Some(Ok(Head::Record { size, .. })) if u32::try_from(size) == Ok(entry.size))
 }
 
 fn is_full(result: &ReadResult, size: u32, max_count: u32, hot: bool, limits: &PullLimits) -> bool {

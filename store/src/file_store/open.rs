@@ -41,9 +41,16 @@ impl FileStore {
         // everything can be read; from here on files change
         abort::create(root, config.pid)?;
         remove_trash(&root.join("trash"));
+        for dir in &config.commit_log_dirs {
+            files::create_dir(dir).map_err(StoreError::io("create", dir))?;
+        }
         let parts = Parts { config: &config, log: &mut log, queues: &mut queues, index: index.as_mut() };
-        let report = recover(parts, clean, &checkpoint)?;
+        let mut report = recover(parts, clean, &checkpoint)?;
         let end = log.end();
+        if end > log.start() {
+            // the last file may hold no record yet
+            report.last_store_time = report.last_store_time.max(checkpoint.log_time);
+        }
         checkpoint.log_time = report.last_store_time;
         checkpoint.queue_time = report.last_store_time;
         checkpoint.positions = Some(DurablePositions { log: end, queues: end });
