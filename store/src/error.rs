@@ -19,6 +19,9 @@ pub enum StoreError {
     /// A file between others is missing.
     #[error("{} follows a gap: the file that starts at byte {expected} is missing", path.display())]
     Gap { path: PathBuf, expected: u64 },
+    /// A file whose name is no multiple of the file size.
+    #[error("{} cannot start there: files of this kind have {size} bytes each", path.display())]
+    Misplaced { path: PathBuf, size: u64 },
     /// Another process (or another store in this one) has the directory open.
     #[error("{} is locked: the store is already open elsewhere", path.display())]
     Locked { path: PathBuf },

@@ -31,9 +31,10 @@ pub(crate) fn list<'a>(
     for dir in dirs {
         for (path, len) in regular_files(dir)? {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            match name.parse() {
-                Ok(base) => found.push((SegmentFile { base, path }, len)),
-                Err(_) => tracing::warn!(path = %path.display(), "not a segment file, ignored"),
+            let digits = name.len() == 20 && name.bytes().all(|b| b.is_ascii_digit());
+            match name.parse::<u64>().ok().filter(|base| digits && i64::try_from(*base).is_ok()) {
+                Some(base) => found.push((SegmentFile { base, path }, len)),
+                None => tracing::warn!(path = %path.display(), "not a segment file, ignored"),
             }
         }
     }
@@ -46,6 +47,9 @@ pub(crate) fn list<'a>(
     for (file, actual) in &found {
         if *actual != size {
             return Err(StoreError::WrongSize { path: file.path.clone(), actual: *actual, expected: size });
+        }
+        if file.base % size != 0 {
+            return Err(StoreError::Misplaced { path: file.path.clone(), size });
         }
         if file.base != expected {
             return Err(StoreError::Gap { path: file.path.clone(), expected });
@@ -114,7 +118,11 @@ mod tests {
 
         let error = list(11).unwrap_err().to_string();
         assert!(error.contains("00000000000000000020 has 10 bytes") && error.contains("have 11"), "{error}");
+        fs::write(dir.join("40"), b"short name").unwrap();
+        fs::write(dir.join("18446744073709551600"), b"far behind").unwrap();
         fs::write(path_of(&dir, 60), [0; 10]).unwrap();
         assert!(matches!(list(10), Err(StoreError::Gap { expected: 40, .. })));
+        fs::write(path_of(&dir, 15), [0; 10]).unwrap();
+        assert!(matches!(list(10), Err(StoreError::Misplaced { size: 10, .. })));
     }
 }
