@@ -1,0 +1,8 @@
+//! Commands against captures of the reference: usage texts, messages of the option parser, and whole runs
+//! replayed against servers that give the captured answers.
+
+mod fake;
+mod golden;
+mod messages;
+mod replay;
+mod usage;
