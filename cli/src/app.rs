@@ -60,21 +60,30 @@ pub fn run(words: &[String], world: &mut World) -> u8 {
 }
 
 fn dispatch(words: &[String], world: &mut World) -> std::io::Result<u8> {
-    match words {
-        [] => list(world).map(|()| 0),
-        [help, name] if help == "help" => match find(name) {
-            Some(command) => help_for(command.spec(), world).map(|()| 0),
-            None => unknown(name, world),
-        },
-        [name, rest @ ..] => match find(name) {
-            Some(command) => execute(command, rest, world),
-            None => unknown(name, world),
-        },
+    let (help, rest) = match words {
+        [] => return list(world).map(|()| 0),
+        [help, rest @ ..] if help == "help" && !rest.is_empty() => (true, rest),
+        all => (false, all),
+    };
+    match find(rest) {
+        Some((command, [])) if help => help_for(command.spec(), world).map(|()| 0),
+        Some((command, words)) if !help => execute(command, words, world),
+        _ => {
+            writeln!(world.err, "The sub command {} not exist.", rest[0])?;
+            Ok(1)
+        }
     }
 }
 
-fn find(name: &str) -> Option<&'static dyn Command> {
-    cmd::ALL.iter().copied().find(|command| command.spec().name.eq_ignore_ascii_case(name))
+/// The command whose name the words start with, and the words behind it; a name may have several words.
+fn find(words: &[String]) -> Option<(&'static dyn Command, &[String])> {
+    cmd::ALL.iter().copied().find_map(|command| {
+        let mut rest = words;
+        for part in command.spec().name.split(' ') {
+            rest = rest.split_first().filter(|(word, _)| word.eq_ignore_ascii_case(part))?.1;
+        }
+        Some((command, rest))
+    })
 }
 
 fn list(world: &mut World) -> std::io::Result<()> {
@@ -89,11 +98,6 @@ fn list(world: &mut World) -> std::io::Result<()> {
 fn help_for(spec: &Spec, world: &mut World) -> std::io::Result<()> {
     let program = format!("mqadmin {}", spec.name);
     world.out.write_all(usage::text(&program, spec).as_bytes())
-}
-
-fn unknown(name: &str, world: &mut World) -> std::io::Result<u8> {
-    writeln!(world.err, "The sub command {name} not exist.")?;
-    Ok(1)
 }
 
 fn execute(command: &dyn Command, words: &[String], world: &mut World) -> std::io::Result<u8> {

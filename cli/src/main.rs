@@ -5,6 +5,7 @@
 
 mod admin;
 mod app;
+mod bench;
 mod bodies;
 mod client;
 mod clock;

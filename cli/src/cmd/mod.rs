@@ -43,6 +43,7 @@ mod values;
 mod wipe_write_perm;
 
 use crate::app::Command;
+use crate::bench;
 
 /// Every command there is.
 pub static ALL: &[&dyn Command] = &[
@@ -86,4 +87,6 @@ pub static ALL: &[&dyn Command] = &[
     &query_cq::QueryCq,
     &send_message::SendMessage,
     &consume_message::ConsumeMessage,
+    &bench::BenchmarkProducer,
+    &bench::BenchmarkConsumer,
 ];
