@@ -32,6 +32,8 @@ mod send;
 mod send_back;
 pub mod settings;
 pub mod stats;
+#[cfg(test)]
+mod tests;
 pub mod topics;
 mod waiting;
 
@@ -180,23 +182,23 @@ impl<S: Store> Broker<S> {
     /// When the broker wants to be called with `Tick`.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
-        let stop = match self.stopping {
-            Stopping::Unregistering(by) => Some(by),
-            Stopping::No => Some(self.next_client_scan),
-            Stopping::Saving | Stopping::Done => None,
-        };
-        [
-            self.store.deadline(),
-            self.held.deadline(),
-            self.schedule.deadline(),
-            self.stats.deadline(),
-            self.registration.deadline(),
-            self.relays.deadline(),
-            self.persist.deadline(),
-            self.waiting.deadline(),
-        ]
-        .into_iter()
-        .fold(stop, earliest)
+        let always =
+            earliest(earliest(self.store.deadline(), self.stats.deadline()), self.waiting.deadline());
+        match self.stopping {
+            Stopping::No => [
+                Some(self.next_client_scan),
+                self.held.deadline(),
+                self.schedule.deadline(),
+                self.registration.deadline(),
+                self.persist.deadline(),
+            ]
+            .into_iter()
+            .fold(always, earliest),
+            // What a stopping broker no longer does must not wake it either.
+            Stopping::Unregistering(by) => earliest(always, Some(by)),
+            Stopping::Saving => always,
+            Stopping::Done => None,
+        }
     }
 
     #[must_use]

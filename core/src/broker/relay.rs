@@ -8,7 +8,7 @@ use super::Broker;
 use super::properties::Known;
 use crate::message::{id, properties};
 use crate::store::{NewMessage, Store, TagsCode};
-use crate::time::{Mono, Now};
+use crate::time::Now;
 use crate::wire::code::{request, response};
 use crate::wire::headers::admin::RelayToConsumer;
 use crate::wire::headers::message::{SendMessage, SendMessageV2};
@@ -36,13 +36,6 @@ struct Relay {
 #[derive(Debug, Default)]
 pub(super) struct Relays {
     calls: HashMap<u64, Relay>,
-}
-
-impl Relays {
-    /// Time-outs are the node's: it answers every call.
-    pub fn deadline(&self) -> Option<Mono> {
-        None
-    }
 }
 
 impl<S: Store> Broker<S> {

@@ -27,7 +27,8 @@ struct Log(Vec<u8>);
 #[derive(Debug, Default)]
 struct Queue(Vec<QueueEntry>);
 
-/// Keeps everything in memory; what is appended counts as durable at once.
+/// Keeps everything in memory; what is appended counts as durable at once, unless
+/// [`MemoryStore::hold_durable`] stands in for a slow disk.
 #[derive(Debug)]
 pub struct MemoryStore {
     log: Log,
@@ -39,6 +40,8 @@ pub struct MemoryStore {
     pull_limits: PullLimits,
     last_store_time: i64,
     closed: bool,
+    /// Where durability was held, if it is.
+    held_durable: Option<u64>,
 }
 
 impl Default for MemoryStore {
@@ -63,7 +66,18 @@ impl MemoryStore {
             pull_limits,
             last_store_time: 0,
             closed: false,
+            held_durable: None,
         }
+    }
+
+    /// From now on nothing more becomes durable until [`MemoryStore::sync`].
+    pub fn hold_durable(&mut self) {
+        self.held_durable = Some(self.log.end());
+    }
+
+    /// Makes everything appended so far durable.
+    pub fn sync(&mut self) {
+        self.held_durable = self.held_durable.map(|_| self.log.end());
     }
 
     fn queue(&self, topic: &str, queue_id: i32) -> Option<&Queue> {
@@ -253,7 +267,8 @@ impl Store for MemoryStore {
     }
 
     fn log_bounds(&self) -> LogBounds {
-        LogBounds { min: 0, max: self.log.end(), durable: self.log.end() }
+        let max = self.log.end();
+        LogBounds { min: 0, max, durable: self.held_durable.unwrap_or(max) }
     }
 
     fn is_writable(&self) -> bool {

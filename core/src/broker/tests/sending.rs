@@ -1,0 +1,148 @@
+//! Sending: where messages go, what is refused, what the flush mode promises.
+
+use super::*;
+use crate::wire::code::response;
+
+#[test]
+fn a_message_is_stored_and_its_topic_created() {
+    let mut bench = Bench::new();
+    let reply = bench.put("TopicTest", 3, "TAGS\u{1}TagA\u{2}UNIQ_KEY\u{1}ABC\u{2}", "hello");
+    assert_eq!(reply.code, response::SUCCESS);
+    assert_eq!(text(&reply, "queueId"), "3");
+    assert_eq!(text(&reply, "queueOffset"), "0");
+    assert_eq!(text(&reply, "transactionId"), "ABC");
+    assert_eq!(text(&reply, "MSG_REGION"), "DefaultRegion");
+    assert_eq!(text(&reply, "TRACE_ON"), "true");
+    assert_eq!(text(&reply, "msgId"), "7F00000100002A9F0000000000000000");
+    assert!(bench.saved.iter().any(|path| path.ends_with("/config/topics.json")));
+    let pulled = bench.pull("TopicTest", 3, 0, "*");
+    let stored = bytes(&pulled);
+    let record = records(&stored)[0];
+    assert_eq!(record.body, b"hello");
+    assert_eq!(record.property("CLUSTER"), Some("DefaultCluster"));
+    assert_eq!(record.property("TAGS"), Some("TagA"));
+}
+
+#[test]
+fn the_reply_of_a_first_send_waits_for_the_topic_table() {
+    let mut bench = Bench::new();
+    let command = send_command("New", 0, "", "x");
+    let mut raw = Command { opaque: 5, ..command }.encode(Encoding::Json).to_vec();
+    let mut head = frame::Head::default();
+    let frame = frame::decode(&mut raw, &mut head).expect("a whole frame");
+    let peer = Peer { conn: ConnId(1), addr: ([127, 0, 0, 1], 4_000).into(), fast_port: false };
+    bench.broker.handle(bench.now, ServerIn::Request { peer, frame });
+    let first = bench.broker.poll();
+    let Some(ServerOut::Save { token, .. }) = first else {
+        panic!("the save comes before any reply: {first:?}");
+    };
+    assert!(bench.broker.poll().is_none());
+    bench.broker.handle(bench.now, ServerIn::Saved { token, result: Ok(()) });
+    bench.drain();
+    assert_eq!(bench.reply_to(5).map(|reply| reply.code), Some(response::SUCCESS));
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_in_the_references_words() {
+    let mut bench = Bench::new();
+    bench.put("T", 0, "", "x");
+    let cases = [
+        ("a.b", 0, response::INVALID_PARAMETER, "The specified topic contains illegal characters"),
+        (
+            "SCHEDULE_TOPIC_XXXX",
+            0,
+            response::NO_PERMISSION,
+            "Sending message to topic[SCHEDULE_TOPIC_XXXX] is forbidden.",
+        ),
+        (
+            "T",
+            9,
+            response::INVALID_PARAMETER,
+            "request queueId[9] is illegal, TopicConfig [topicName=T, readQueueNums=4",
+        ),
+    ];
+    for (topic, queue, code, words) in cases {
+        let reply = bench.put(topic, queue, "", "x");
+        assert_eq!(reply.code, code, "{topic}");
+        assert!(remark(&reply).starts_with(words), "{}", remark(&reply));
+        assert_eq!(text(&reply, "TRACE_ON"), "true", "{topic}");
+    }
+    let long = "x".repeat(128);
+    assert_eq!(remark(&bench.put(&long, 0, "", "x")), "The specified topic is longer than topic max length.");
+}
+
+#[test]
+fn an_unknown_topic_is_refused_when_creation_is_off() {
+    let mut bench = Bench::with(
+        BrokerConfig { auto_create_topic_enable: false, ..config() },
+        MessageStoreConfig::default(),
+    );
+    let reply = bench.put("Nope", 0, "", "x");
+    assert_eq!(reply.code, response::TOPIC_NOT_EXIST);
+    assert!(remark(&reply).starts_with("topic[Nope] not exist, apply first please!\nSee "));
+}
+
+#[test]
+fn a_batch_gets_one_id_per_message_and_consecutive_offsets() {
+    use crate::message::batch::{BatchItem, push_item};
+    let mut bench = Bench::new();
+    bench.put("B", 0, "", "first");
+    let mut body = Vec::new();
+    for text in ["one", "two", "three"] {
+        push_item(&mut body, &BatchItem { flag: 0, body: text.as_bytes(), properties: b"TAGS\x01t\x02" });
+    }
+    let fields = [("b", "B"), ("c", "TBW102"), ("d", "4"), ("e", "0"), ("g", "1"), ("m", "true"), ("i", "")];
+    let reply = bench.ask(request::SEND_BATCH_MESSAGE, &fields, &body);
+    assert_eq!(reply.code, response::SUCCESS);
+    assert_eq!(text(&reply, "msgId").split(',').count(), 3);
+    assert_eq!(text(&reply, "queueOffset"), "1");
+    assert_eq!(text(&reply, "transactionId"), "");
+    assert_eq!(bodies(&bench.pull("B", 0, 0, "*")), ["first", "one", "two", "three"]);
+    let broken = bench.ask(request::SEND_BATCH_MESSAGE, &fields, &body[..body.len() - 1]);
+    assert_ne!(broken.code, response::SUCCESS);
+    assert_eq!(
+        text(&bench.ask(request::GET_MAX_OFFSET, &[("topic", "B"), ("queueId", "0")], b""), "offset"),
+        "4"
+    );
+}
+
+#[test]
+fn with_synchronous_flush_the_reply_and_the_reader_wait_for_the_disk() {
+    let mut bench = Bench::with_sync_flush();
+    let first = bench.put_later("S", 0, "", "x");
+    assert!(bench.reply_to(first).is_none());
+    assert_eq!(bench.pull("S", 0, 0, "*").code, response::PULL_NOT_FOUND);
+    bench.broker.store.sync();
+    bench.broker.release_durable(bench.now);
+    bench.drain();
+    assert_eq!(bench.reply_to(first).map(|reply| reply.code), Some(response::SUCCESS));
+    assert_eq!(bodies(&bench.pull("S", 0, 0, "*")), ["x"]);
+    let careless = bench.put("S", 0, "WAIT\u{1}false\u{2}", "y");
+    assert_eq!(careless.code, response::SUCCESS);
+}
+
+#[test]
+fn a_disk_that_is_too_slow_is_reported_with_the_messages_id() {
+    let mut bench = Bench::with_sync_flush();
+    let slow = bench.put_later("S", 0, "", "x");
+    bench.pass(5_100);
+    let reply = bench.reply_to(slow).expect("a late answer");
+    assert_eq!(reply.code, response::FLUSH_DISK_TIMEOUT);
+    assert_eq!(text(&reply, "queueOffset"), "0");
+}
+
+#[test]
+fn unparsable_numbers_and_missing_fields_are_answered() {
+    let mut bench = Bench::new();
+    let bad = bench.ask(request::SEND_MESSAGE_V2, &[("b", "T"), ("e", "zero"), ("g", "1")], b"x");
+    assert_eq!(bad.code, response::SYSTEM_ERROR);
+    assert!(remark(&bad).contains("NumberFormatException"), "{}", remark(&bad));
+    let missing = bench.ask(request::SEND_MESSAGE_V2, &[("b", "T")], b"x");
+    assert_eq!(missing.code, response::SYSTEM_ERROR);
+    let empty = bench.put("T", 0, "", "");
+    assert_eq!(empty.code, response::SYSTEM_ERROR);
+    let large = "x".repeat(4 * 1024 * 1024 + 1);
+    let reply = bench.put("T", 0, "", &large);
+    assert_eq!(reply.code, response::MESSAGE_ILLEGAL);
+    assert!(remark(&reply).contains("msg body length limit 4194304B"), "{}", remark(&reply));
+}
