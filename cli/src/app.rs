@@ -119,6 +119,9 @@ fn execute(command: &dyn Command, words: &[String], world: &mut World) -> std::i
         world.client.set_names(&names);
     }
     let outcome = command.run(&args, world);
+    if matches!(outcome, Err(Failure::NoTarget)) {
+        help_for(spec, world)?;
+    }
     world.out.flush()?;
     if let Err(failure) = outcome {
         writeln!(world.err, "mqadmin: {}: {failure}", spec.name)?;

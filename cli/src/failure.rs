@@ -3,7 +3,6 @@
 use sansmq_core::json::DecodeError;
 
 use crate::client::ClientError;
-use crate::options::OptionError;
 
 /// A failed command.
 #[derive(Debug, thiserror::Error)]
@@ -20,8 +19,9 @@ pub enum Failure {
     /// The options contradict each other or the cluster.
     #[error("{0}")]
     Input(String),
-    #[error(transparent)]
-    Options(#[from] OptionError),
+    /// Neither a broker nor a cluster is named; the usage text goes with it.
+    #[error("either -b or -c has to be given")]
+    NoTarget,
     #[error("writing the output: {0}")]
     Output(#[from] std::io::Error),
     /// Everything is reported already; only the exit status is left.

@@ -64,14 +64,27 @@ pub fn hash_map(pairs: &[(String, String)], buckets: u32) -> String {
         match entries.iter_mut().find(|entry| entry.1 == key) {
             Some(entry) => entry.2 = value,
             None => {
-                let hash = hash_code(key).cast_unsigned();
-                entries.push(((hash ^ hash >> 16) & (buckets - 1), key, value));
+                entries.push((bucket(hash_code(key), buckets), key, value));
             }
         }
     }
     entries.sort_by_key(|entry| entry.0);
     let all: Vec<String> = entries.iter().map(|(_, key, value)| format!("{key}={value}")).collect();
     format!("{{{}}}", all.join(", "))
+}
+
+/// The bucket of a hash code in a hash map with `buckets` buckets (a power of two).
+#[must_use]
+pub fn bucket(hash: i32, buckets: u32) -> u32 {
+    let hash = hash.cast_unsigned();
+    (hash ^ hash >> 16) & (buckets - 1)
+}
+
+/// How many buckets a hash map has that grew to `entries` entries.
+#[must_use]
+pub fn buckets_for(entries: usize) -> u32 {
+    let needed = u32::try_from(entries).unwrap_or(u32::MAX / 4).saturating_mul(4).div_ceil(3);
+    needed.next_power_of_two().max(16)
 }
 
 /// `MQVersion`'s name of a version number.

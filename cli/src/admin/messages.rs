@@ -14,10 +14,13 @@ use crate::app::World;
 use crate::bodies::DirectResult;
 use crate::failure::Failure;
 use crate::message::Message;
-use crate::text::or_null;
+use crate::text::{self, or_null};
 
 /// The group commands pull as.
 const TOOLS_GROUP: &str = "TOOLS_CONSUMER";
+/// The topic new ones are modelled on, and the queues they get at most.
+const TEMPLATE_TOPIC: &str = "TBW102";
+const TEMPLATE_QUEUES: i32 = 4;
 /// Pull flag: the request carries the subscription.
 const WITH_SUBSCRIPTION: i32 = 4;
 const SUSPEND_MS: i64 = 20_000;
@@ -60,6 +63,14 @@ pub struct Queue {
     pub broker_name: String,
     pub topic: String,
     pub id: i32,
+}
+
+impl Queue {
+    /// The hash code of the reference's `MessageQueue`.
+    fn hash_code(&self) -> i32 {
+        let parts = [text::hash_code(&self.broker_name), self.id, text::hash_code(&self.topic)];
+        parts.into_iter().fold(1, |hash: i32, part| hash.wrapping_mul(31).wrapping_add(part))
+    }
 }
 
 /// An answered send.
@@ -134,7 +145,7 @@ impl World {
         if all.is_empty() { Err(no_message()) } else { Ok(all) }
     }
 
-    /// The queues of a topic that can be read.
+    /// The queues of a topic that can be read, in the order of the hash set the reference keeps them in.
     ///
     /// # Errors
     /// Code 17 for an unknown topic.
@@ -151,6 +162,8 @@ impl World {
                 id,
             }));
         }
+        let buckets = text::buckets_for(queues.len());
+        queues.sort_by_key(|queue| text::bucket(queue.hash_code(), buckets));
         Ok(queues)
     }
 
@@ -178,7 +191,13 @@ impl World {
         id: Option<i32>,
     ) -> Result<Queue, Failure> {
         const WRITE: i32 = sansmq_core::body::perm::WRITE;
-        let route = self.route(topic)?;
+        let (route, most) = match self.route(topic) {
+            // A broker may create the topic when the first message comes.
+            Err(Failure::Refused { code: response::TOPIC_NOT_EXIST, .. }) => {
+                (self.route(TEMPLATE_TOPIC)?, TEMPLATE_QUEUES)
+            }
+            other => (other?, i32::MAX),
+        };
         let masters = route.queue_datas.iter().filter(|data| data.perm & WRITE != 0).filter_map(|data| {
             let set = route.broker_datas.iter().find(|set| set.broker_name == data.broker_name)?;
             Some((data, set.broker_addrs.get(&0)?))
@@ -187,7 +206,7 @@ impl World {
         for (data, master) in masters.filter(|(data, _)| broker.is_none_or(|name| name == data.broker_name)) {
             let ids = match id {
                 Some(id) => id..id.saturating_add(1),
-                None => 0..data.write_queue_nums,
+                None => 0..data.write_queue_nums.min(most),
             };
             queues.extend(ids.map(|id| Queue {
                 broker: master.clone(),
@@ -271,8 +290,8 @@ impl World {
         let header = headers::SendMessageV2 {
             producer_group: Some(group),
             topic: Some(&queue.topic),
-            default_topic: Some("TBW102"),
-            default_topic_queue_nums: Some(4),
+            default_topic: Some(TEMPLATE_TOPIC),
+            default_topic_queue_nums: Some(TEMPLATE_QUEUES),
             queue_id: Some(queue.id),
             sys_flag: Some(0),
             born_timestamp: Some((self.now)()),

@@ -117,7 +117,7 @@ impl World {
     /// The one broker given, or the masters of the cluster given, or a failure.
     ///
     /// # Errors
-    /// [`Failure::Input`] when neither is given or the cluster is unknown.
+    /// [`Failure::NoTarget`] when neither is given, [`Failure::Input`] when the cluster is unknown.
     pub fn broker_or_masters(
         &mut self,
         broker: Option<&str>,
@@ -126,7 +126,7 @@ impl World {
         match (broker, cluster) {
             (Some(broker), _) => Ok(vec![broker.to_owned()]),
             (None, Some(cluster)) => self.masters(cluster),
-            (None, None) => Err(Failure::input("either -b or -c has to be given")),
+            (None, None) => Err(Failure::NoTarget),
         }
     }
 

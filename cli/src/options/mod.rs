@@ -6,7 +6,7 @@
 mod parse;
 pub mod usage;
 
-pub use parse::{OptionError, parse};
+pub use parse::parse;
 
 /// One option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

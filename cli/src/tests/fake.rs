@@ -43,6 +43,17 @@ impl Script {
         self
     }
 
+    /// Serves so many connections on a listener, for what does not dial through the world.
+    pub fn listen(self, listener: TcpListener, connections: usize) {
+        let addr = listener.local_addr().unwrap().to_string();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().take(connections) {
+                let (script, addr, stream) = (self.clone(), addr.clone(), stream.unwrap());
+                std::thread::spawn(move || script.serve(&addr, stream));
+            }
+        });
+    }
+
     /// Compares no other fields of requests than these.
     pub fn only_fields(self, names: &[&str]) -> Self {
         for exchange in self.0.lock().unwrap().iter_mut() {
@@ -90,6 +101,11 @@ fn fits(exchange: &Exchange, addr: &str, request: &Command) -> bool {
         && exchange.code == request.code
         && exchange.fields.iter().all(|(key, value)| request.ext_text(key).as_ref() == Some(value))
         && exchange.sent.as_ref().is_none_or(|body| *body == String::from_utf8_lossy(&request.body))
+}
+
+/// An exchange for any request of that code.
+pub fn any(addr: &str, code: i32, answer: Command) -> Exchange {
+    Exchange { addr: addr.to_owned(), code, fields: Vec::new(), sent: None, answer, used: false }
 }
 
 /// An answer with those fields.

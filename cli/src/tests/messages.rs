@@ -175,11 +175,15 @@ fn messages_of_a_queue() {
 }
 
 #[test]
-fn messages_from_an_offset() {
-    let golden = capture("consumeMessage-queue");
-    let ours = run(&golden.words, &script("consumeMessage-queue"));
-    let expected: Vec<&str> = golden.stdout.lines().take(2).collect();
-    assert_eq!(ours.stdout.lines().collect::<Vec<_>>(), expected, "{}", ours.stderr);
+fn messages_of_a_topic_or_from_an_offset() {
+    for (name, sample) in [("consumeMessage", &FIRST), ("consumeMessage-queue", &SECOND)] {
+        let golden = capture(name);
+        let ours = run(&golden.words, &records_script(name, request::PULL_MESSAGE, &[sample]));
+        let expected: Vec<&str> = golden.stdout.lines().take(2).collect();
+        assert_eq!(ours.stdout.lines().take(2).collect::<Vec<_>>(), expected, "{}", ours.stderr);
+        let id = format!("MSGID: {} MessageExt", sample.id);
+        assert!(ours.stdout.lines().nth(2).unwrap().starts_with(&id), "{}", ours.stdout);
+    }
 }
 
 #[test]
@@ -209,6 +213,7 @@ fn bad_values_are_named() {
         ("consumeMessage -t T -i 1", "Please set the brokerName before queueId!"),
         ("printMsg -t T -b soon", "-b soon: neither milliseconds nor yyyy-MM-dd#HH:mm:ss:SSS"),
         ("updateSubGroup -g G", "either -b or -c has to be given"),
+        ("getBrokerConfig", "either -b or -c has to be given"),
     ] {
         let ours = run(&words(line), &Script::default());
         let command = line.split(' ').next().unwrap();

@@ -1,6 +1,7 @@
 //! Commands against captures of the reference: usage texts, messages of the option parser, and whole runs
 //! replayed against servers that give the captured answers.
 
+mod bench;
 mod fake;
 mod golden;
 mod messages;
