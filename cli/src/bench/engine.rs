@@ -17,6 +17,9 @@ use sansmq_core::wire::Command;
 
 /// Bytes asked of a socket at once.
 const READ_STEP: usize = 256 * 1024;
+/// New requests go out when this part (an eighth) of a connection's slots is free: a write per answer would
+/// cost this side more than the answers do.
+const REFILL_SHARE: usize = 8;
 /// How long answers are waited for once nothing more is sent.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -135,10 +138,11 @@ impl Link {
         ClientError::Closed(self.addr.clone()).into()
     }
 
-    /// Puts a request into every free slot and writes what can be written.
+    /// Puts a request into every free slot, once enough are free, and writes what can be written.
     fn fill(&mut self, index: usize, load: &mut dyn Load) -> Result<(), Failure> {
         let now = Instant::now();
-        while let Some(slot) = self.free.pop() {
+        let enough = self.free.len() >= self.busy.len().div_ceil(REFILL_SHARE);
+        while let Some(slot) = self.free.pop_if(|_| enough) {
             if !load.next(index, slot, &mut self.out) {
                 self.free.push(slot);
                 break;
