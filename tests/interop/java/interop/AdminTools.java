@@ -120,8 +120,7 @@ final class AdminTools {
             env.started(consumer);
             inbox.awaitExactly(8, 15);
             env.awaitRoute("%RETRY%" + group);
-            consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset();
-            env.awaitLag(5, group, topic, 0);
+            env.commit(consumer, topic, 0);
         }
 
         Output run(String command, String... arguments) throws Exception {

@@ -14,7 +14,10 @@ import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 import org.apache.rocketmq.client.consumer.DefaultLitePullConsumer;
+import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
+import org.apache.rocketmq.client.consumer.PullResult;
+import org.apache.rocketmq.client.consumer.PullStatus;
 import org.apache.rocketmq.client.exception.MQBrokerException;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.SendResult;
@@ -24,6 +27,7 @@ import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
 import org.apache.rocketmq.common.message.MessageQueue;
+import org.apache.rocketmq.remoting.protocol.route.BrokerData;
 import org.apache.rocketmq.tools.admin.DefaultMQAdminExt;
 
 /** What a scenario works with: clients (closed with the scenario), topics, checks. */
@@ -196,6 +200,21 @@ final class Env implements AutoCloseable {
         return topic;
     }
 
+    /**
+     * The reference's broker may print its boot line without being registered: when its first look at the nameservers has not
+     * ended by then it leaves the registration to the next round, 10 s later.
+     */
+    void awaitBroker() throws Exception {
+        await(45, "registration of the broker", () -> {
+            try {
+                BrokerData data = admin.examineBrokerClusterInfo().getBrokerAddrTable().get(BROKER_NAME);
+                return data != null && broker.equals(data.getBrokerAddrs().get(0L));
+            } catch (MQBrokerException | org.apache.rocketmq.remoting.exception.RemotingException e) {
+                return false;
+            }
+        });
+    }
+
     void awaitRoute(String topic) throws Exception {
         Exception[] last = {null};
         try {
@@ -254,8 +273,8 @@ final class Env implements AutoCloseable {
     }
 
     /**
-     * Reads everything of some queues with an assigned pull consumer; ends when all queues are read to their maximum.
-     * The maximum follows the answer to a send a moment later, so the caller says how many messages there must be.
+     * Reads everything of some queues with plain pulls, queue by queue. The maximum follows the answer to a send a moment
+     * later, so the caller says how many messages there must be at least.
      */
     List<MessageExt> readAll(Collection<MessageQueue> queues, int count) throws Exception {
         await(10, count + " messages in " + queues, () -> {
@@ -265,33 +284,21 @@ final class Env implements AutoCloseable {
             }
             return sum >= count;
         });
-        Map<MessageQueue, Long> missing = new HashMap<>();
-        for (MessageQueue mq : queues) {
-            long max = admin.maxOffset(mq);
-            if (max > admin.minOffset(mq)) {
-                missing.put(mq, max);
-            }
-        }
-        List<MessageExt> all = new ArrayList<>();
-        if (missing.isEmpty()) {
-            return all;
-        }
-        DefaultLitePullConsumer consumer = newPull("READ-" + name);
+        DefaultMQPullConsumer consumer = new DefaultMQPullConsumer("READ-" + name);
+        consumer.setNamesrvAddr(namesrv);
+        consumer.setInstanceName("r-" + instance());
         consumer.start();
+        List<MessageExt> all = new ArrayList<>();
         try {
-            consumer.assign(new ArrayList<>(missing.keySet()));
-            for (MessageQueue mq : missing.keySet()) {
-                consumer.seekToBegin(mq);
-            }
-            long end = System.currentTimeMillis() + 20_000;
-            while (!missing.isEmpty()) {
-                check("reading stopped, still missing " + missing, System.currentTimeMillis() < end);
-                for (MessageExt message : consumer.poll(200)) {
-                    all.add(message);
-                    MessageQueue mq = new MessageQueue(message.getTopic(), message.getBrokerName(), message.getQueueId());
-                    if (missing.containsKey(mq) && message.getQueueOffset() + 1 >= missing.get(mq)) {
-                        missing.remove(mq);
-                    }
+            for (MessageQueue mq : queues) {
+                long offset = admin.minOffset(mq);
+                long max = admin.maxOffset(mq);
+                while (offset < max) {
+                    PullResult result = consumer.pull(mq, "*", offset, 32, 5000);
+                    checkEquals("result of a pull at " + offset + " of " + mq + " with maximum " + max, PullStatus.FOUND, result.getPullStatus());
+                    all.addAll(result.getMsgFoundList());
+                    check("offset after a pull at " + offset + ": " + result.getNextBeginOffset(), result.getNextBeginOffset() > offset);
+                    offset = result.getNextBeginOffset();
                 }
             }
         } finally {
@@ -317,6 +324,29 @@ final class Env implements AutoCloseable {
         } catch (AssertionError e) {
             throw new AssertionError("lag of " + group + " in " + topic + " stays at " + last[0] + ", expected " + wanted, e);
         }
+    }
+
+    /**
+     * Commits until the broker knows it. The reference loses a commit now and then when the first ones of a group for a topic
+     * arrive together: each makes a new table, and the last table stays.
+     */
+    void commit(DefaultMQPushConsumer consumer, String topic, long lag) throws Exception {
+        await(10, "lag of " + lag + " after commits", () -> {
+            consumer.getDefaultMQPushConsumerImpl().persistConsumerOffset();
+            return lag(consumer.getConsumerGroup(), topic) == lag;
+        });
+    }
+
+    /** The same for what a pull consumer has taken. */
+    void commit(DefaultLitePullConsumer consumer, Collection<MessageExt> taken, String topic, long lag) throws Exception {
+        Map<MessageQueue, Long> offsets = new HashMap<>();
+        for (MessageExt message : taken) {
+            offsets.merge(queue(topic, message.getQueueId()), message.getQueueOffset() + 1, Math::max);
+        }
+        await(10, "lag of " + lag + " after commits", () -> {
+            consumer.commit(offsets, true);
+            return lag(consumer.getConsumerGroup(), topic) == lag;
+        });
     }
 
     static TreeSet<String> names(String prefix, int from, int to) {

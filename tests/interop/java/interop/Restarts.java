@@ -70,12 +70,13 @@ final class Restarts {
             consumer.start();
             try {
                 long end = System.currentTimeMillis() + 30_000;
-                int target = consumed.size() + count;
-                while (consumed.size() < target && System.currentTimeMillis() < end) {
-                    consumed.addAll(Env.bodies(consumer.poll(200)));
+                List<MessageExt> taken = new ArrayList<>();
+                while (taken.size() < count && System.currentTimeMillis() < end) {
+                    taken.addAll(consumer.poll(200));
                 }
-                Env.check("consumed " + consumed.size() + ", wanted " + target, consumed.size() >= target);
-                consumer.commit();
+                Env.check("took " + taken.size() + ", wanted " + count, taken.size() >= count);
+                consumed.addAll(Env.bodies(taken));
+                env.commit(consumer, taken, topic, acked.size() - consumed.size());
             } finally {
                 consumer.shutdown();
             }
@@ -147,6 +148,7 @@ final class Restarts {
         }
         Suite.control("stop-broker " + signal);
         Suite.control("start-broker");
+        env.awaitBroker();
         env.awaitRoute(topic);
         life.checkAllThere(maxima, Env.names("one ", 0, 300));
         life.produce("two ", 100);
@@ -177,13 +179,8 @@ final class Restarts {
         inbox.awaitExactly(100, 20);
         Suite.control("start-namesrv");
         // Brokers register every 30 s.
-        Env.await(45, "route after the nameserver's return", () -> {
-            try {
-                return env.admin.examineTopicRouteInfo(topic).getBrokerDatas().get(0).getBrokerAddrs().get(0L).equals(env.broker);
-            } catch (Exception e) {
-                return false;
-            }
-        });
+        env.awaitBroker();
+        env.awaitRoute(topic);
         DefaultMQProducer newcomer = env.producer();
         env.send(newcomer, topic, "TagA", "back ", 50);
         inbox.awaitExactly(150, 20);
@@ -207,6 +204,7 @@ final class Restarts {
             }
             Suite.control("stop-broker " + step[1]);
             Suite.control("start-broker " + step[2]);
+            env.awaitBroker();
             env.awaitRoute(topic);
             life.checkAllThere(maxima, all);
         }

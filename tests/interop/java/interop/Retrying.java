@@ -48,9 +48,8 @@ final class Retrying {
             long pause = two.get(1).at - two.get(0).at;
             Env.check("pause of " + pause + " ms", pause >= 9_800 && pause < 20_000);
         }
-        Env.later(consumer::shutdown);
-        env.awaitLag(5, env.group(), topic, 0);
-        env.awaitLag(5, env.group(), "%RETRY%" + env.group(), 0);
+        env.commit(consumer, topic, 0);
+        env.commit(consumer, "%RETRY%" + env.group(), 0);
     }
 
     private static void dlq(Env env) throws Exception {

@@ -83,6 +83,7 @@ public final class Suite {
         answers = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         Env env = new Env(args[0], args[1]);
         Set<String> wanted = new LinkedHashSet<>(Arrays.asList(args).subList(2, args.length));
+        env.awaitBroker();
         List<Thread> slow = new ArrayList<>();
         for (String name : wanted) {
             if (ALL.get(name).lane == Lane.SLOW) {
