@@ -116,6 +116,7 @@ excerpt() { # FILE: the end of a log, without the noise of the Java logging libr
 launch() { # WHAT KIND LOG LINE COMMAND...
   local what=$1 kind=$2 log=$3 line=$4 waited=0
   shift 4
+  : >"$log"
   env HOME="$CELL/home" ROCKETMQ_HOME="$CELL/home" ROCKETMQ_SERIALIZE_TYPE="$SERVER_SERIALIZE" \
     "$@" >"$log" 2>&1 </dev/null 7>&- 8<&- &
   STARTED=$!
@@ -252,15 +253,13 @@ stop_servers() {
 cleanup() {
   local status=$?
   trap - EXIT INT TERM
+  if [[ -n ${KEEP:-} ]]; then echo "logs and stores are in $WORK" >&2; fi
+  exec 2>/dev/null # bash announces each process that was killed
   local pid
   for pid in "$SUITE_PID" "$BROKER_PID" "$NS_PID"; do
     end_process "$pid" KILL 5 || true
   done
-  if [[ -n ${KEEP:-} ]]; then
-    echo "logs and stores are in $WORK" >&2
-  else
-    rm -rf "$WORK"
-  fi
+  if [[ -z ${KEEP:-} ]]; then rm -rf "$WORK"; fi
   exit "$status"
 }
 
