@@ -1,5 +1,6 @@
 //! The settings against dumps of a running reference: every key it lists is known here under that name, and
 //! holds the same value once the few keys that were configured there are set.
+#![allow(clippy::disallowed_methods)] // golden data lies in files
 
 use sansmq_core::config::{
     AuthConfig, BrokerConfig, ControllerConfig, MessageStoreConfig, NamesrvConfig, NettyClientConfig,

@@ -1,4 +1,5 @@
 //! The NameServer against captured conversations with the reference: the same requests get the same replies.
+#![allow(clippy::disallowed_methods)] // golden data lies in files
 
 use sansmq_core::config::{NamesrvConfig, NettyServerConfig, Properties, load};
 use sansmq_core::namesrv::{KvConfig, Namesrv};
