@@ -47,6 +47,7 @@ impl<S: Store> Broker<S> {
         self.expire_durable(now);
         if self.stopping == Stopping::No {
             self.deliver_scheduled(now);
+            self.tick_transactions(now);
             self.scan_clients(now);
             self.save_periodically(now);
             self.register_due(now);
@@ -64,6 +65,7 @@ impl<S: Store> Broker<S> {
             code::PULL_MESSAGE | code::LITE_PULL_MESSAGE if !peer.fast_port => {
                 return self.pull(now, peer, frame);
             }
+            code::END_TRANSACTION => return self.end_transaction(now, peer, frame),
             code::CONSUMER_SEND_MSG_BACK => return self.send_back(now, peer, frame),
             code::GET_CONSUMER_RUNNING_INFO | code::CONSUME_MESSAGE_DIRECTLY => {
                 return self.relay_to_consumer(peer, frame);
@@ -146,6 +148,7 @@ impl<S: Store> Broker<S> {
             code::QUERY_CONSUME_QUEUE => self.query_consume_queue(frame),
             code::CLONE_GROUP_OFFSET => self.clone_group_offset(frame),
             code::INVOKE_BROKER_TO_RESET_OFFSET => self.reset_offset(now, frame),
+            code::RESUME_CHECK_HALF_MESSAGE => self.resume_check(now, frame),
             code::CLEAN_UNUSED_TOPIC | code::CLEAN_EXPIRED_CONSUMEQUEUE => Reply::success(),
             _ => return None,
         }))

@@ -23,6 +23,7 @@ pub mod offsets;
 mod persist;
 mod properties;
 mod pull;
+mod put;
 mod register;
 mod relay;
 mod reset;
@@ -35,6 +36,7 @@ pub mod stats;
 #[cfg(test)]
 mod tests;
 pub mod topics;
+mod transaction;
 mod waiting;
 
 use core::net::SocketAddr;
@@ -93,6 +95,7 @@ pub struct Broker<S: Store> {
     persist: persist::Persist,
     waiting: waiting::WaitingReplies,
     assignment: assignment::Assignment,
+    transactions: transaction::Transactions,
     /// Appended to the properties of every message: region, trace switch, cluster.
     property_suffix: Vec<u8>,
     out: VecDeque<ServerOut>,
@@ -143,6 +146,7 @@ impl<S: Store> Broker<S> {
             persist: persist::Persist::new(&settings, now),
             waiting: waiting::WaitingReplies::default(),
             assignment: assignment::Assignment::new(meta.request_modes),
+            transactions: transaction::Transactions::new(now, config.transaction_check_interval),
             property_suffix: property_suffix.into_bytes(),
             out: VecDeque::new(),
             random: SplitMix(seed),
@@ -191,6 +195,7 @@ impl<S: Store> Broker<S> {
                 self.schedule.deadline(),
                 self.registration.deadline(),
                 self.persist.deadline(),
+                self.transactions.deadline(),
             ]
             .into_iter()
             .fold(always, earliest),

@@ -16,6 +16,9 @@ pub const RETRY_PREFIX: &str = "%RETRY%";
 pub const DLQ_PREFIX: &str = "%DLQ%";
 pub const SYSTEM_PREFIX: &str = "rmq_sys_";
 
+/// Keeps the progress of the check service on half and op topic.
+pub const TRANSACTION_GROUP: &str = "CID_RMQ_SYS_TRANS";
+
 /// Longest topic name in bytes.
 pub const TOPIC_MAX_LENGTH: usize = 127;
 /// Longest group name in bytes.

@@ -152,6 +152,7 @@ impl<S: Store> Broker<S> {
     pub fn shutdown(&mut self, now: Now) {
         if self.stopping == Stopping::No {
             self.answer_all_held(now);
+            self.stop_transactions(now);
             self.stopping = Stopping::Unregistering(now.mono.plus_ms(3_000));
             self.unregister_everywhere();
             self.advance_stop(now);
@@ -170,6 +171,7 @@ impl<S: Store> Broker<S> {
             self.start_saves(now);
         }
         if self.stopping == Stopping::Saving && self.persist.is_idle() {
+            self.stop_transactions(now);
             self.store.close(now);
             self.release_durable(now);
             self.stopping = Stopping::Done;

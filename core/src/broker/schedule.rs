@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::properties::{Known, name};
+use super::put::Again;
 use super::{Broker, names};
 use crate::body::DataVersion;
 use crate::json_struct;
 use crate::message::record;
-use crate::store::{NewMessage, Store, TagsCode};
+use crate::store::{Store, TagsCode};
 use crate::time::{Mono, Now, earliest};
 
 /// Messages delivered by one level in one turn, so that a backlog does not starve requests.
@@ -167,34 +168,16 @@ impl<S: Store> Broker<S> {
             tracing::warn!(topic, "a delayed message names no topic it may go to; dropped");
             return Step::Delivered;
         }
-        let known = Known::scan(found.properties);
-        let code = known.tags_code();
-        let parts: [&[u8]; 1] = [found.properties];
-        let message = NewMessage {
+        let again = Again {
             topic,
             queue_id,
-            flag: found.flag,
             sys_flag: found.sys_flag,
-            born_timestamp: found.born_timestamp,
-            born_host: found.born_host,
-            store_host: self.store_host,
-            reconsume_times: found.reconsume_times,
             prepared_transaction_offset: 0,
-            body: found.body,
-            properties: &parts,
-            tags_code: TagsCode::Tags(code),
-            uniq_key: known.uniq_key,
-            keys: known.keys,
+            properties: found.properties,
+            tags_code: TagsCode::Tags(Known::scan(found.properties).tags_code()),
         };
-        match self.store.append(now, &message) {
-            Ok(stored) => {
-                self.stats.put(topic, 1, u64::from(stored.size));
-                self.arrived(now, topic, queue_id, &stored, code);
-                if self.settings.sync_flush {
-                    self.store.request_flush();
-                }
-                Step::Delivered
-            }
+        match self.put_again(now, found, &again) {
+            Ok(_) => Step::Delivered,
             Err(error) => {
                 tracing::error!(topic, %error, "a delayed message could not be delivered; trying again later");
                 Step::Failed

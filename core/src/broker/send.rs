@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use super::persist::File;
 use super::properties::{Known, name};
+use super::put::Placed;
 use super::topics::{SYS_FLAG_UNIT, SYS_FLAG_UNIT_SUB};
-use super::{Broker, names};
+use super::{Broker, names, transaction};
 use crate::body::perm;
-use crate::message::{delay, id, properties, sysflag};
+use crate::message::{id, properties, sysflag};
 use crate::store::{AppendError, Appended, NewMessage, Store, TagsCode};
 use crate::time::Now;
 use crate::wire::code::{request, response};
@@ -77,13 +78,10 @@ impl<S: Store> Broker<S> {
                 "batch request does not support retry group X",
             ));
         }
-        self.refuse_unserved(&known)?;
-        self.store_message(now, peer, frame, header, born, &known, &destination, to)
-    }
-
-    /// Kinds of messages that are not served yet say so, in the words the reference has for them.
-    fn refuse_unserved(&self, known: &Known<'_>) -> Result<(), Reply> {
-        if known.is_transaction {
+        let half = known.is_transaction
+            && header.batch != Some(true)
+            && !(header.reconsume_times.unwrap_or(0) > 0 && known.delay_level > 0);
+        if half && self.settings.broker.reject_transaction_message {
             return Err(Reply::error(
                 response::NO_PERMISSION,
                 format!(
@@ -92,13 +90,7 @@ impl<S: Store> Broker<S> {
                 ),
             ));
         }
-        if known.is_timer && known.delay_level <= 0 {
-            return Err(Reply::error(
-                response::SYSTEM_ERROR,
-                "accurate timer message is not enabled, timerWheelEnable is false",
-            ));
-        }
-        Ok(())
+        self.store_message(now, peer, frame, header, born, &known, &destination, half, to)
     }
 
     fn destination<'a>(
@@ -223,6 +215,7 @@ impl<S: Store> Broker<S> {
         born_timestamp: i64,
         known: &Known<'_>,
         destination: &Destination<'_>,
+        half: bool,
         to: ReplyTo,
     ) -> Result<(), Reply> {
         let sent = header.properties.unwrap_or("").as_bytes();
@@ -240,22 +233,20 @@ impl<S: Store> Broker<S> {
         if let Some(key) = &generated {
             properties::push(&mut extra, name::UNIQ_KEY, key);
         }
-        let level = if batch { 0 } else { known.delay_level };
-        let delay_ms = delay::level_ms(&self.settings.delay_levels, level);
-        let (topic, queue_id, tags_code) = match delay_ms {
-            Some(ms) if destination.topic != names::SCHEDULE_TOPIC => {
-                properties::push(&mut extra, name::REAL_TOPIC, &destination.topic);
-                properties::push(&mut extra, name::REAL_QUEUE_ID, &destination.queue_id.to_string());
-                let queue = level.min(self.settings.max_delay_level()) - 1;
-                (names::SCHEDULE_TOPIC, queue, TagsCode::DeliverAfterMs(ms))
-            }
-            _ => (&*destination.topic, destination.queue_id, TagsCode::Tags(known.tags_code())),
+        let (topic, own) = (Cow::Borrowed(&*destination.topic), Cow::Borrowed(own));
+        let placed = if half {
+            transaction::half_place(&topic, destination.queue_id, own, uniq_key)
+        } else if batch {
+            let tags_code = TagsCode::Tags(known.tags_code());
+            Placed { topic, queue_id: destination.queue_id, tags_code, own, extra: Vec::new() }
+        } else {
+            self.place(now, topic, destination.queue_id, own, known)?
         };
-        let separator = properties::missing_separator(own);
-        let parts: [&[u8]; 4] = [own, separator, &extra, &self.property_suffix];
+        let separator = properties::missing_separator(&placed.own);
+        let parts: [&[u8]; 5] = [&placed.own, separator, &extra, &placed.extra, &self.property_suffix];
         let message = NewMessage {
-            topic,
-            queue_id,
+            topic: &placed.topic,
+            queue_id: placed.queue_id,
             flag: header.flag.unwrap_or(0),
             sys_flag: header.sys_flag.unwrap_or(0) & !sysflag::TRANSACTION_MASK,
             born_timestamp,
@@ -265,7 +256,7 @@ impl<S: Store> Broker<S> {
             prepared_transaction_offset: 0,
             body: frame.body(),
             properties: &parts,
-            tags_code,
+            tags_code: placed.tags_code,
             uniq_key,
             keys: known.keys,
         };
@@ -277,16 +268,8 @@ impl<S: Store> Broker<S> {
         };
         let stored = stored.map_err(|error| self.put_failure(error))?;
         let count = offsets.len().max(1) as u64;
-        let code = match tags_code {
-            TagsCode::Tags(code) => code,
-            TagsCode::DeliverAfterMs(_) => 0,
-        };
-        self.stats.put(topic, count, u64::from(stored.size));
-        let reply = self.sent(&stored, &offsets, queue_id, uniq_key);
-        self.arrived(now, topic, queue_id, &stored, code);
-        if delay_ms.is_some() {
-            self.schedule.arrived(queue_id);
-        }
+        let reply = self.sent(&stored, &offsets, destination.queue_id, uniq_key);
+        self.has_stored(now, &placed.topic, placed.queue_id, &stored, count, placed.tags_code);
         self.answer_stored(now, to, reply, stored.end, destination.save, known.wait);
         Ok(())
     }

@@ -132,12 +132,7 @@ impl<S: Store> Broker<S> {
             keys: known.keys,
         };
         let stored = self.store.append(now, &message).map_err(|error| self.put_failure(error))?;
-        self.stats.put(stored_topic, 1, u64::from(stored.size));
-        let code = known.tags_code();
-        self.arrived(now, stored_topic, stored_queue, &stored, if delay_ms.is_some() { 0 } else { code });
-        if delay_ms.is_some() {
-            self.schedule.arrived(stored_queue);
-        }
+        self.has_stored(now, stored_topic, stored_queue, &stored, 1, tags_code);
         self.answer_stored(now, to, Reply::success(), stored.end, Some(save), true);
         Ok(())
     }

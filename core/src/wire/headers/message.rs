@@ -143,3 +143,37 @@ header! {
         offset: Option<i64> = "offset",
     }
 }
+
+header! {
+    /// `EndTransactionRequestHeader` (code 37).
+    EndTransaction {
+        topic: Option<&'a str> = "topic",
+        producer_group: Option<&'a str> = "producerGroup",
+        /// Queue offset of the half message.
+        tran_state_table_offset: Option<i64> = "tranStateTableOffset",
+        /// Log offset of the half message, in bytes.
+        commit_log_offset: Option<i64> = "commitLogOffset",
+        /// 0 unknown, 8 commit, 12 rollback.
+        commit_or_rollback: Option<i32> = "commitOrRollback",
+        from_transaction_check: bool = "fromTransactionCheck",
+        msg_id: Option<&'a str> = "msgId",
+        transaction_id: Option<&'a str> = "transactionId",
+    }
+}
+
+header! {
+    /// `ResumeCheckHalfMessageRequestHeader` (code 323).
+    ResumeCheckHalfMessage {
+        topic: Option<&'a str> = "topic",
+        msg_id: Option<&'a str> = "msgId",
+    }
+}
+
+header! {
+    /// `RecallMessageRequestHeader` (code 370).
+    RecallMessage {
+        producer_group: Option<&'a str> = "producerGroup",
+        topic: Option<&'a str> = "topic",
+        recall_handle: Option<&'a str> = "recallHandle",
+    }
+}
