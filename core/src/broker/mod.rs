@@ -34,6 +34,8 @@ mod send_back;
 pub mod settings;
 pub mod stats;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 pub mod topics;
 mod transaction;
@@ -161,6 +163,7 @@ impl<S: Store> Broker<S> {
         };
         broker.persist.mark(persist::File::Topics);
         broker.persist.mark(persist::File::Groups);
+        broker.start_transactions(now);
         broker.start_saves(now);
         broker.register_due(now);
         broker
@@ -215,6 +218,12 @@ impl<S: Store> Broker<S> {
     #[must_use]
     pub fn store(&self) -> &S {
         &self.store
+    }
+
+    /// Gives the store back, as an end of the process would leave it.
+    #[must_use]
+    pub fn into_store(self) -> S {
+        self.store
     }
 
     #[must_use]

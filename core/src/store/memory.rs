@@ -80,6 +80,13 @@ impl MemoryStore {
         self.held_durable = self.held_durable.map(|_| self.log.end());
     }
 
+    /// What a new process would find after this one ended.
+    #[must_use]
+    pub fn reopened(mut self) -> Self {
+        self.closed = false;
+        self
+    }
+
     fn queue(&self, topic: &str, queue_id: i32) -> Option<&Queue> {
         self.queues.get(topic)?.get(&queue_id)
     }

@@ -17,7 +17,7 @@ const OPS_PER_TURN: i64 = 1_024;
 const MARK_SLACK_MS: i64 = 2_000;
 
 impl<S: Store> Broker<S> {
-    /// The progress; read from the topics at the first call.
+    /// The progress; the first call reads it from the topics.
     pub(super) fn transaction_progress(&mut self, now: Now) -> &mut Progress {
         if self.transactions.progress.is_none() {
             let progress = self.load_transactions();

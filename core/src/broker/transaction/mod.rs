@@ -3,7 +3,7 @@
 //!
 //! A half message lies in the half topic until a message in the op topic names its queue offset. All state is
 //! in those two topics and in the offsets of `CID_RMQ_SYS_TRANS`; what is kept in memory ([`progress`]) is
-//! read from them at the first use. Promises beyond the reference's (`spec/known-failures.md` KF-29):
+//! read from them at start. Promises beyond the reference's (`spec/known-failures.md` KF-29):
 //! - a half message that cannot be read, stored again or asked about never holds up others,
 //! - only checks that were sent count; a half message whose producers are all away stays where it is,
 //! - an end that comes twice, also for a half message stored again since, and also when the marks of a first
@@ -44,7 +44,7 @@ struct Round {
 /// The broker's part in transactions.
 #[derive(Debug)]
 pub(super) struct Transactions {
-    /// `None` until the first use: it takes reading the topics.
+    /// `None` until the topics were read.
     progress: Option<Progress>,
     ops: OpBuffer,
     round: Option<Round>,
@@ -70,6 +70,11 @@ impl Transactions {
 }
 
 impl<S: Store> Broker<S> {
+    /// Reads the state; before anything else is stored, so that lost marks are found.
+    pub(super) fn start_transactions(&mut self, now: Now) {
+        self.transaction_progress(now);
+    }
+
     /// Writes marks that are due and goes on with the check round.
     pub(super) fn tick_transactions(&mut self, now: Now) {
         if self.transactions.ops.deadline().is_some_and(|due| due <= now.mono) {

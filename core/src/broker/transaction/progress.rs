@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-/// Ends remembered of half messages that were stored more than once.
-const SETTLED_MAX: usize = 10_000;
+/// Ends remembered after their half messages were passed, for ends that come again.
+const SETTLED_MAX: usize = 50_000;
 
 /// Why a half message needs no more attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,13 +94,16 @@ impl Progress {
     /// Notes an end; the other queue offsets that ended with it.
     pub fn end(&mut self, offset: i64, id: &str, committed: bool) -> Option<i64> {
         self.set(offset, Gone::Ended(Some(committed)));
+        self.settle(id, committed);
         let copy = self.copies.remove(id)?;
         self.set(copy, Gone::Ended(Some(committed)));
-        self.settle(id, committed);
         (copy != offset).then_some(copy)
     }
 
     fn settle(&mut self, id: &str, committed: bool) {
+        if id.is_empty() {
+            return;
+        }
         if self.settled.insert(id.into(), committed).is_none() {
             self.settled_order.push_back(id.into());
         }
