@@ -61,18 +61,19 @@ impl<S: Store> Broker<S> {
                 extra,
             });
         }
-        if level <= 0 && topic != names::TIMER_TOPIC {
-            if let Some(out) = self.timer_slot_for(now, known)? {
-                let (own, mut extra) = real_destination(own, known, &topic, queue_id);
-                properties::push(&mut extra, name::TIMER_OUT_MS, &out.to_string());
-                return Ok(Placed {
-                    topic: Cow::Borrowed(names::TIMER_TOPIC),
-                    queue_id: 0,
-                    tags_code: TagsCode::Tags(known.tags_code()),
-                    own,
-                    extra,
-                });
-            }
+        if level <= 0
+            && topic != names::TIMER_TOPIC
+            && let Some(out) = self.timer_slot_for(now, known)?
+        {
+            let (own, mut extra) = real_destination(own, known, &topic, queue_id);
+            properties::push(&mut extra, name::TIMER_OUT_MS, &out.to_string());
+            return Ok(Placed {
+                topic: Cow::Borrowed(names::TIMER_TOPIC),
+                queue_id: 0,
+                tags_code: TagsCode::Tags(known.tags_code()),
+                own,
+                extra,
+            });
         }
         let tags_code = TagsCode::Tags(known.tags_code());
         Ok(Placed { topic, queue_id, tags_code, own, extra: Vec::new() })
