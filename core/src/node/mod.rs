@@ -9,6 +9,8 @@ mod calls;
 mod dispatch;
 mod input;
 mod role;
+#[cfg(test)]
+mod tests;
 
 pub use input::{Input, Output};
 pub use role::Role;
