@@ -68,6 +68,10 @@ fn register(ns: &mut Namesrv, now: Now, peer: Peer, frame: &Frame<'_>) -> Result
     if header.body_crc32 != 0 && header.body_crc32 != crc {
         return Err(failed("crc32 not match".to_owned()));
     }
+    if frame.version() < 0 {
+        // The reference looks the version up in an array.
+        return Err(failed(format!("java.lang.ArrayIndexOutOfBoundsException: {}", frame.version())));
+    }
     let content =
         decode_body(frame.body(), frame.version(), header.compressed).map_err(|e| failed(e.to_string()))?;
     let registration = Registration {

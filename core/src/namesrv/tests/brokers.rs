@@ -53,6 +53,10 @@ fn a_changed_checksum_a_lone_topic_a_bad_id() {
     assert_eq!(bench.ask(103, &[("brokerName", "b"), ("brokerId", "x")], b"").code, 1);
     let bare = [("brokerName", "b"), ("brokerAddr", "a:1"), ("clusterName", "C"), ("brokerId", "0")];
     assert_eq!(bench.ask(103, &bare, b"").code, 0, "a registration without body is legal");
+    bench.version = -1;
+    let refused = bench.ask(103, &bare, b"");
+    let why = "java.lang.ArrayIndexOutOfBoundsException";
+    assert!(refused.code == 1 && remark(&refused).1.starts_with(why), "{refused:?}");
 }
 
 #[test]
