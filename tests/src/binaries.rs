@@ -1,0 +1,42 @@
+//! The servers under test, built once and found beside the tests.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Which of the two binaries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frontend {
+    Mio,
+    AsyncStd,
+}
+
+impl Frontend {
+    /// The binary, built from the sources as they are.
+    #[must_use]
+    pub fn binary(self) -> PathBuf {
+        built().join(match self {
+            Frontend::Mio => "sansmq-mio",
+            Frontend::AsyncStd => "sansmq-async",
+        })
+    }
+}
+
+/// Builds both binaries in the tests' own profile and target folder; returns where they are.
+fn built() -> &'static PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let test = std::env::current_exe().expect("a running test is a file");
+        // TARGET/PROFILE/deps/test
+        let profile = test.ancestors().nth(2).expect("tests lie two folders deep").to_owned();
+        let target = profile.parent().expect("profiles lie in the target folder");
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--package", "sansmq-mio", "--package", "sansmq-async"]);
+        build.arg("--target-dir").arg(target).current_dir(env!("CARGO_MANIFEST_DIR"));
+        if profile.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().is_ok_and(|status| status.success()), "the servers do not build");
+        profile
+    })
+}

@@ -1,0 +1,194 @@
+//! One server process.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::{Client, Folder, Frontend, eventually};
+
+/// Small files, so that a store costs next to nothing; flushed often, so that tests need not wait.
+const BROKER: &str = "brokerName=broker-a\nbrokerIP1=127.0.0.1\nbindAddress=127.0.0.1\n\
+    mappedFileSizeCommitLog=16777216\nmappedFileSizeConsumeQueue=20000\nmaxHashSlotNum=1000\n\
+    maxIndexNum=4000\nflushIntervalCommitLog=100\nflushCommitLogThoroughInterval=200\n\
+    maxTransferBytesOnMessageInMemory=16777216\nmaxTransferBytesOnMessageInDisk=16777216\n";
+
+/// A port that nobody uses, and nobody uses the one two below it, which is a broker's fast port.
+#[must_use]
+pub fn free_ports() -> u16 {
+    loop {
+        let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+        let port = free.expect("some port is free").port();
+        if TcpListener::bind(("127.0.0.1", port - 2)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// A running server; killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    pub folder: Folder,
+    pub port: u16,
+    frontend: Frontend,
+    args: Vec<String>,
+    env: Vec<(String, String)>,
+    child: Child,
+}
+
+impl Server {
+    /// A NameServer.
+    #[must_use]
+    pub fn namesrv(frontend: Frontend) -> Self {
+        Server::start(frontend, "namesrv", "bindAddress=127.0.0.1\n", &[])
+    }
+
+    /// A broker without NameServer, with further lines of configuration.
+    #[must_use]
+    pub fn broker(frontend: Frontend, config: &str) -> Self {
+        Server::start(frontend, "broker", &format!("{BROKER}{config}"), &[])
+    }
+
+    /// Starts a server and waits until it says that it is up.
+    #[must_use]
+    pub fn start(frontend: Frontend, command: &str, config: &str, env: &[(&str, &str)]) -> Self {
+        let folder = Folder::new();
+        // Somebody else may take the port before the server does.
+        for _ in 0..5 {
+            let port = free_ports();
+            let config = folder.write("server.conf", &format!("{config}listenPort={port}\n"));
+            let data = folder.join("data");
+            let args = [command, "-c", &config, "--data", &data].map(str::to_owned).to_vec();
+            let env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            let mut child = spawn(frontend, &args, &env, &folder);
+            if is_up(&mut child, &folder) {
+                return Server { folder, port, frontend, args, env, child };
+            }
+        }
+        panic!("the server does not start: {}", said(&folder));
+    }
+
+    /// Starts a server that is expected to give up; returns what it said and how it ended.
+    #[must_use]
+    pub fn run(frontend: Frontend, args: &[&str]) -> Output {
+        let mut command = Command::new(frontend.binary());
+        command.args(args).env_remove("NAMESRV_ADDR").env_remove("ROCKETMQ_SERIALIZE_TYPE");
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.expect("the binary can be run");
+        let end = Instant::now() + Duration::from_secs(10);
+        while matches!(child.try_wait(), Ok(None)) {
+            if Instant::now() > end {
+                // It runs though it should not; the caller sees that in its status.
+                let _ = child.kill();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        child.wait_with_output().expect("a child can be waited for")
+    }
+
+    #[must_use]
+    pub fn addr(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::connect(&self.addr())
+    }
+
+    /// Ends the process with a signal and waits until it is gone.
+    pub fn end(&mut self, signal: i32) -> ExitStatus {
+        let pid = i32::try_from(self.child.id()).expect("process ids are positive");
+        // SAFETY: sends a signal to a child that has not been waited for yet.
+        unsafe { libc::kill(pid, signal) };
+        eventually(10, "the server ends", || matches!(self.child.try_wait(), Ok(Some(_)) | Err(_)));
+        self.child.wait().expect("a child can be waited for")
+    }
+
+    /// SIGTERM.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.end(libc::SIGTERM)
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.end(libc::SIGKILL);
+    }
+
+    /// Starts it again on its port and data, also if it still runs.
+    pub fn restart(&mut self) {
+        // It fails for a process that is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.child = spawn(self.frontend, &self.args, &self.env, &self.folder);
+        assert!(is_up(&mut self.child, &self.folder), "no restart: {}", said(&self.folder));
+    }
+
+    /// Resident memory in MiB.
+    #[must_use]
+    pub fn rss_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|rest| rest.trim_end_matches("kB").trim().parse::<u64>().ok());
+        kib.expect("the server runs") / 1024
+    }
+
+    /// Everything in its log files.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let files = std::fs::read_dir(self.folder.path().join("data/logs")).into_iter().flatten();
+        let texts = files.filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok());
+        texts.collect()
+    }
+
+    /// Whether a file exists below its store folder.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.folder.path().join("data/store").join(name).exists()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It fails for a process that is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(frontend: Frontend, args: &[String], env: &Vec<(String, String)>, folder: &Folder) -> Child {
+    let file = |name: &str| File::create(folder.path().join(name)).expect("the temporary folder is writable");
+    let mut command = Command::new(frontend.binary());
+    command.args(args).env_remove("NAMESRV_ADDR").env_remove("ROCKETMQ_SERIALIZE_TYPE");
+    command.envs(env.iter().cloned()).stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
+    command.spawn().expect("the binary can be run")
+}
+
+fn said(folder: &Folder) -> String {
+    let mut text = String::new();
+    for name in ["stdout", "stderr"] {
+        if let Ok(mut file) = File::open(folder.path().join(name)) {
+            // What cannot be read is not shown.
+            let _ = file.read_to_string(&mut text);
+        }
+    }
+    text
+}
+
+/// Waits for the boot line; false when the process ends instead.
+fn is_up(child: &mut Child, folder: &Folder) -> bool {
+    let end = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < end {
+        if said(folder).contains("boot success") {
+            return true;
+        }
+        if !matches!(child.try_wait(), Ok(None)) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // It neither runs nor ends.
+    let _ = child.kill();
+    false
+}
