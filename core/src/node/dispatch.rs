@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 
 use super::calls::{Dialled, Waiting};
-use super::{IDLE_SCAN_MS, Input, Node, OUTBOUND_HIGH_BYTES, Output};
+use super::{DRAIN_MS, IDLE_SCAN_MS, Input, Node, OUTBOUND_HIGH_BYTES, Output};
 use crate::store::Store;
 use crate::time::Now;
 use crate::wire::frame::{self, Frame, Split};
@@ -62,6 +62,9 @@ impl<S: Store> Node<S> {
                 }
             }
         }
+        if self.stopping && self.drain_by.is_none() && self.roles.iter().all(super::Role::is_stopped) {
+            self.drain_by = Some(now.mono.plus_ms(DRAIN_MS));
+        }
     }
 
     fn tell(&mut self, now: Now, role: usize, input: ServerIn<'_>) {
@@ -89,6 +92,7 @@ impl<S: Store> Node<S> {
             self.outputs.push_back(Output::Close { conn });
             self.drop_connection(now, conn);
         }
+        self.drain_over = self.drain_by.is_some_and(|end| end <= now.mono);
         if self.next_idle_scan <= now.mono {
             self.next_idle_scan = now.mono.plus_ms(IDLE_SCAN_MS);
             self.close_idle(now);
@@ -97,6 +101,9 @@ impl<S: Store> Node<S> {
 
     fn close_idle(&mut self, now: Now) {
         let idle_ms = self.config.idle_ms;
+        if idle_ms == 0 {
+            return;
+        }
         let idle = self.conns.values().filter(|c| now.mono.ms_since(c.last_activity) >= idle_ms);
         let idle: Vec<ConnId> = idle.map(|c| c.id).collect();
         for conn in idle {

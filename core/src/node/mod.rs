@@ -27,6 +27,8 @@ const OUTBOUND_HIGH_BYTES: usize = 4 << 20;
 /// Go on reading once it has caught up to this.
 const OUTBOUND_LOW_BYTES: usize = 1 << 20;
 const IDLE_SCAN_MS: u64 = 10_000;
+/// How long a stopped node waits for peers to take their last answers.
+const DRAIN_MS: u64 = 1_000;
 
 /// One listening address of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +46,7 @@ pub struct Listener {
 pub struct NodeConfig {
     pub encoding: Encoding,
     pub limits: Limits,
-    /// Connections without traffic for this long are closed (`serverChannelMaxIdleTimeSeconds`).
+    /// Connections without traffic for this long are closed (`serverChannelMaxIdleTimeSeconds`); 0 keeps them.
     pub idle_ms: u64,
     /// Dials that take longer have failed (`connectTimeoutMillis`).
     pub connect_timeout_ms: u64,
@@ -74,6 +76,9 @@ pub struct Node<S: Store> {
     next_idle_scan: Mono,
     stopping: bool,
     stopped: bool,
+    /// Once all roles have stopped: until when answers may still be taken.
+    drain_by: Option<Mono>,
+    drain_over: bool,
     /// Connections ever closed for a malformed frame, for tests and metrics.
     refused_frames: u64,
     /// Deadlines of dials under way.
@@ -95,6 +100,8 @@ impl<S: Store> Node<S> {
             next_idle_scan: now.mono.plus_ms(IDLE_SCAN_MS),
             stopping: false,
             stopped: false,
+            drain_by: None,
+            drain_over: false,
             refused_frames: 0,
             dial_deadlines: BTreeSet::new(),
         }
@@ -141,7 +148,7 @@ impl<S: Store> Node<S> {
                 return Some(Output::Job { role: index, job });
             }
         }
-        if self.stopping && !self.stopped && self.roles.iter().all(Role::is_stopped) && self.drained() {
+        if self.drain_by.is_some() && !self.stopped && (self.drain_over || self.drained()) {
             self.stopped = true;
             return Some(Output::Stopped);
         }
@@ -149,7 +156,7 @@ impl<S: Store> Node<S> {
     }
 
     fn drained(&self) -> bool {
-        self.conns.values().all(|conn| conn.outbound.is_empty() || conn.reading_paused)
+        self.conns.values().all(|conn| conn.outbound.is_empty())
     }
 
     /// When [`Input::Tick`] is due.
@@ -157,7 +164,8 @@ impl<S: Store> Node<S> {
     pub fn deadline(&self) -> Option<Mono> {
         let roles = self.roles.iter().map(Role::deadline).fold(None, earliest);
         let dial = self.dial_deadlines.first().map(|entry| entry.0);
-        earliest(earliest(roles, self.calls.deadline()), earliest(dial, Some(self.next_idle_scan)))
+        let own = [self.calls.deadline(), dial, self.drain_by.filter(|_| !self.stopped)];
+        own.into_iter().fold(earliest(roles, Some(self.next_idle_scan)), earliest)
     }
 
     /// What the connection has to send, for a vectored write.

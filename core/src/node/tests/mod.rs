@@ -1,5 +1,7 @@
 //! The node with a NameServer behind it: connections, calls, backpressure, orderly ends.
 
+mod ending;
+
 use quickcheck::quickcheck;
 use std::io::IoSlice;
 
