@@ -18,6 +18,8 @@ pub struct Socket {
     pub paused: bool,
     /// The kernel said there is input that has not been read to its end.
     pub readable: bool,
+    /// The kernel said that the input ends, perhaps together with the last of it: it will not say so again.
+    pub ending: bool,
     /// A dial whose outcome is not known yet.
     pub dialling: bool,
 }
@@ -68,7 +70,7 @@ impl Sockets {
             // Without this a reply may wait for the peer's acknowledgement; failing to set it costs latency only.
             let _ = stream.set_nodelay(true);
         }
-        self.table.insert(id, Socket { stream, paused: false, readable: false, dialling });
+        self.table.insert(id, Socket { stream, paused: false, readable: false, ending: false, dialling });
         Ok(())
     }
 
@@ -83,7 +85,8 @@ impl Sockets {
         }
     }
 
-    /// Reads once. A read that does not fill the buffer has emptied an edge-triggered stream socket.
+    /// Reads once. A read that does not fill the buffer has emptied an edge-triggered stream socket, though its
+    /// end may be yet to be read.
     pub fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Got {
         let Some(socket) = self.table.get_mut(&id) else {
             return Got::Nothing;
@@ -95,7 +98,7 @@ impl Sockets {
             match socket.stream.read(buffer) {
                 Ok(0) => return Got::Closed,
                 Ok(count) => {
-                    socket.readable = count == buffer.len();
+                    socket.readable = socket.ending || count == buffer.len();
                     return Got::Bytes { count, more: socket.readable };
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -21,6 +21,9 @@ const READS_PER_TURN: usize = 4;
 /// After an accept failed for want of descriptors, the next try comes with the next event.
 const ACCEPTS_PER_TURN: usize = 256;
 
+/// Connections the kernel holds until they are accepted, as the reference has it.
+const BACKLOG: i32 = 1024;
+
 /// Everything that runs on the loop's thread.
 pub struct EventLoop {
     launch: Launch,
@@ -37,6 +40,13 @@ pub struct EventLoop {
 fn io_error(action: &str) -> impl FnOnce(io::Error) -> HostError {
     let action = action.to_owned();
     move |source| HostError::Io { action, source }
+}
+
+/// Binds, with a queue of the reference's length for connections not accepted yet.
+fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = TcpListener::bind(addr)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket)
 }
 
 impl EventLoop {
@@ -56,7 +66,7 @@ impl EventLoop {
             let fault = |source| HostError::Listen { addr: listener.bind.clone(), source };
             let addr: SocketAddr =
                 listener.bind.parse().map_err(|_| fault(io::Error::other("not an IP address and port")))?;
-            let mut socket = TcpListener::bind(addr).map_err(fault)?;
+            let mut socket = listen(addr).map_err(fault)?;
             poll.registry()
                 .register(&mut socket, Token(index), Interest::READABLE)
                 .map_err(io_error("watch a listener"))?;
@@ -197,6 +207,7 @@ impl EventLoop {
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             if let Some(socket) = self.sockets.get(id) {
                 socket.readable = true;
+                socket.ending |= event.is_read_closed() || event.is_error();
             }
             self.read(id);
         }
