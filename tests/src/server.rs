@@ -60,7 +60,8 @@ impl Server {
             let config = folder.write("server.conf", &format!("{config}listenPort={port}\n"));
             let data = folder.join("data");
             let args = [command, "-c", &config, "--data", &data].map(str::to_owned).to_vec();
-            let env = env.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+            let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+            let env: Vec<(String, String)> = env.iter().map(pair).collect();
             let mut child = spawn(frontend, &args, &env, &folder);
             if is_up(&mut child, &folder) {
                 return Server { folder, port, frontend, args, env, child };
@@ -157,7 +158,7 @@ impl Drop for Server {
     }
 }
 
-fn spawn(frontend: Frontend, args: &[String], env: &Vec<(String, String)>, folder: &Folder) -> Child {
+fn spawn(frontend: Frontend, args: &[String], env: &[(String, String)], folder: &Folder) -> Child {
     let file = |name: &str| File::create(folder.path().join(name)).expect("the temporary folder is writable");
     let mut command = Command::new(frontend.binary());
     command.args(args).env_remove("NAMESRV_ADDR").env_remove("ROCKETMQ_SERIALIZE_TYPE");
