@@ -11,6 +11,7 @@ use sansmq_core::config::{
 use sansmq_core::namesrv::Namesrv;
 use sansmq_core::node::{Listener, NodeConfig, Role};
 use sansmq_core::store::Store;
+use sansmq_core::store::retention::{Retention, parse_hours};
 use sansmq_core::time::Now;
 use sansmq_core::wire::{Encoding, Limits};
 use sansmq_store::{FileStore, FlushType, StoreConfig};
@@ -272,6 +273,21 @@ fn store_config(settings: &BrokerSettings, total_memory: u64) -> StoreConfig {
         max_transfer_count_disk: as_u32(keys.max_transfer_count_on_message_in_disk),
         max_filter_message_size: as_u32(keys.max_filter_message_size),
         max_msgs_num_batch: as_u32(keys.max_msgs_num_batch),
+        clean_interval_ms: at_least_0(keys.clean_resource_interval).max(1),
+        retention: Retention {
+            delete_when: parse_hours(&keys.delete_when),
+            reserved_ms: i64::from(keys.file_reserved_time).saturating_mul(3_600_000),
+            force_enabled: keys.clean_file_forcibly_enable,
+            batch_max: usize::try_from(keys.delete_file_batch_max).unwrap_or(0),
+            replicas_per_partition: as_u32(keys.replicas_per_disk_partition),
+            logical_force: keys.logical_disk_space_clean_forcibly_threshold,
+            ..Retention::default()
+        }
+        .with_percentages(
+            keys.disk_max_used_space_ratio,
+            keys.disk_space_warning_level_ratio,
+            keys.disk_space_clean_forcibly_ratio,
+        ),
         pid: std::process::id(),
         ..StoreConfig::new(&keys.store_path_root_dir)
     }

@@ -5,10 +5,10 @@
 //! zeros and does not look. They carry a copy of the times: when another program has written the file since,
 //! the copy no longer matches and the positions are ignored.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+use crate::disk::Disk;
 
 /// Bytes of the file.
 pub(crate) const LEN: usize = 4096;
@@ -87,19 +87,14 @@ impl Checkpoint {
     }
 
     /// Reads the file; a missing one gives zeros.
-    pub(crate) fn read(path: &Path) -> io::Result<Self> {
-        match std::fs::read(path) {
-            Ok(bytes) => Ok(Self::decode(&bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error),
-        }
+    pub(crate) fn read(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
+        Ok(disk.read(path)?.map(|bytes| Self::decode(&bytes)).unwrap_or_default())
     }
 
-    /// Overwrites the file; durable on return. Everything meaningful is in its first sector.
-    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
-        let file = File::options().write(true).create(true).truncate(false).open(path)?;
-        file.write_all_at(&self.encode(), 0)?;
-        file.sync_all()
+    /// Overwrites the file; durable on return, its name after a sync of the directory. Everything meaningful
+    /// is in its first sector.
+    pub(crate) fn write(&self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
+        disk.write(path, &self.encode())
     }
 }
 

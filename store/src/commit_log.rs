@@ -9,15 +9,18 @@ use sansmq_core::message::record::BLANK_LEN;
 use sansmq_core::store::pull::LogSource;
 
 use crate::config::StoreConfig;
+use crate::disk::{DiskRef, remove_durably};
 use crate::error::StoreError;
-use crate::files;
 use crate::mapped::{DirtyRange, LogSegment};
 use crate::segments::{self, SegmentFile};
 
 #[derive(Debug)]
 pub(crate) struct CommitLog {
+    disk: DiskRef,
     /// Directories new files are spread over, sorted.
     dirs: Vec<PathBuf>,
+    /// Those of them that are too full for new files.
+    full_dirs: Vec<PathBuf>,
     file_size: u64,
     /// Neighbouring files in order.
     segments: VecDeque<(PathBuf, LogSegment)>,
@@ -27,21 +30,28 @@ pub(crate) struct CommitLog {
 
 impl CommitLog {
     /// Maps all files. They count as completely written until recovery says where the log ends.
-    pub(crate) fn load(config: &StoreConfig) -> Result<Self, StoreError> {
+    pub(crate) fn load(disk: &DiskRef, config: &StoreConfig) -> Result<Self, StoreError> {
         let dirs = config.commit_log_dirs.iter().chain(&config.read_only_commit_log_dirs);
         let mut dirs: Vec<&Path> = dirs.map(PathBuf::as_path).collect();
         dirs.sort_unstable();
         dirs.dedup();
         let mut segments = VecDeque::new();
-        for SegmentFile { base, path } in segments::list(dirs, config.commit_log_file_size)? {
-            let segment = LogSegment::open(&path, base, config.commit_log_file_size)
+        for SegmentFile { base, path } in segments::list(&**disk, dirs, config.commit_log_file_size)? {
+            let segment = LogSegment::open(&**disk, &path, base, config.commit_log_file_size)
                 .map_err(StoreError::io("map", &path))?;
             segments.push_back((path, segment));
         }
         let mut writable = config.commit_log_dirs.clone();
         writable.retain(|dir| !config.read_only_commit_log_dirs.contains(dir));
         let dirs = if writable.is_empty() { config.commit_log_dirs.clone() } else { writable };
-        Ok(CommitLog { dirs, file_size: config.commit_log_file_size, segments, next: None })
+        Ok(CommitLog {
+            disk: disk.clone(),
+            dirs,
+            full_dirs: Vec::new(),
+            file_size: config.commit_log_file_size,
+            segments,
+            next: None,
+        })
     }
 
     /// First byte present.
@@ -70,8 +80,13 @@ impl CommitLog {
     /// Where the next file goes.
     pub(crate) fn next_path(&self) -> Option<(PathBuf, u64)> {
         let base = self.segments.back().map_or(0, |(_, s)| s.limit());
-        let turn = usize::try_from(base / self.file_size).ok()? % self.dirs.len().max(1);
-        self.dirs.get(turn).map(|dir| (segments::path_of(dir, base), base))
+        let mut usable: Vec<&PathBuf> =
+            self.dirs.iter().filter(|dir| !self.full_dirs.contains(dir)).collect();
+        if usable.is_empty() {
+            usable = self.dirs.iter().collect();
+        }
+        let turn = usize::try_from(base / self.file_size).ok()? % usable.len().max(1);
+        usable.get(turn).map(|dir| (segments::path_of(dir, base), base))
     }
 
     pub(crate) fn file_size(&self) -> u64 {
@@ -94,8 +109,10 @@ impl CommitLog {
 
     /// Makes sure that the next `len` bytes fit into the last file, starting a new one if need be.
     pub(crate) fn reserve(&mut self, len: usize) -> Result<(), StoreError> {
-        if self.segments.back().is_some_and(|(_, s)| len + BLANK_LEN <= s.remaining()) {
-            return Ok(());
+        if let Some((path, last)) = self.segments.back_mut()
+            && len + BLANK_LEN <= last.remaining()
+        {
+            return last.allocate(&*self.disk, path).map_err(StoreError::io("take space for", path));
         }
         let next = match self.next.take() {
             Some(next) => next,
@@ -103,13 +120,17 @@ impl CommitLog {
                 let Some((path, base)) = self.next_path() else {
                     return Err(StoreError::Config("no directory for the commit log".into()));
                 };
-                let segment = LogSegment::create(&path, base, self.file_size)
+                let segment = LogSegment::create(&*self.disk, &path, base, self.file_size)
                     .map_err(StoreError::io("create", &path))?;
                 (path, segment)
             }
         };
         // only now that the new file exists is the old one closed: a failure above changes nothing
-        if let Some((_, last)) = self.segments.back_mut() {
+        if let Some((path, last)) = self.segments.back_mut() {
+            if let Err(error) = last.allocate(&*self.disk, path) {
+                self.next = Some(next);
+                return Err(StoreError::io("take space for", path)(error));
+            }
             let remaining = last.remaining();
             let filler = blank(u32::try_from(remaining).unwrap_or(u32::MAX));
             let room = remaining.min(BLANK_LEN);
@@ -144,11 +165,11 @@ impl CommitLog {
         self.next = None;
         while self.segments.back().is_some_and(|(_, s)| s.base() > end) {
             if let Some((path, _)) = self.segments.pop_back() {
-                remove(&path)?;
+                remove(&self.disk, &path)?;
             }
         }
         match self.segments.back_mut() {
-            Some((path, last)) => last.cut(path, end).map_err(StoreError::io("cut", path)),
+            Some((path, last)) => last.cut(&*self.disk, path, end).map_err(StoreError::io("cut", path)),
             None => Ok(()),
         }
     }
@@ -156,23 +177,44 @@ impl CommitLog {
     /// Removes the file created ahead of need, as an orderly end does.
     pub(crate) fn drop_spare(&mut self) -> Result<(), StoreError> {
         match self.next.take() {
-            Some((path, _)) => remove(&path),
+            Some((path, _)) => remove(&self.disk, &path),
             None => Ok(()),
         }
     }
 
-    /// The directory free space is asked for.
-    pub(crate) fn main_dir(&self) -> Option<&Path> {
-        self.dirs.first().map(PathBuf::as_path)
+    /// The directories new files go to, in order.
+    pub(crate) fn dirs(&self) -> &[PathBuf] {
+        &self.dirs
+    }
+
+    /// Says which of [`Self::dirs`] are too full for new files.
+    pub(crate) fn set_full_dirs(&mut self, full: &[bool]) {
+        let marked = self.dirs.iter().zip(full).filter(|(_, full)| **full);
+        self.full_dirs = marked.map(|(dir, _)| dir.clone()).collect();
+    }
+
+    /// The oldest files, at most `count`, that end at or below `durable`; never the last one.
+    pub(crate) fn oldest(&self, count: usize, durable: u64) -> Vec<(u64, PathBuf)> {
+        let but_last = self.segments.len().saturating_sub(1).min(count);
+        let old = self.segments.iter().take(but_last).take_while(|(_, s)| s.limit() <= durable);
+        old.map(|(path, s)| (s.base(), path.clone())).collect()
+    }
+
+    /// Forgets the oldest files as far as they are the given ones, and says where they lie.
+    pub(crate) fn remove_oldest(&mut self, bases: &[u64]) -> Vec<PathBuf> {
+        let mut gone = Vec::new();
+        for base in bases {
+            if self.segments.len() < 2 || self.start() != *base {
+                break;
+            }
+            gone.extend(self.segments.pop_front().map(|(path, _)| path));
+        }
+        gone
     }
 }
 
-fn remove(path: &Path) -> Result<(), StoreError> {
-    files::remove_if_present(path).map_err(StoreError::io("remove", path))?;
-    match path.parent() {
-        Some(dir) => files::sync_dir(dir).map_err(StoreError::io("sync", dir)),
-        None => Ok(()),
-    }
+fn remove(disk: &DiskRef, path: &Path) -> Result<(), StoreError> {
+    remove_durably(&**disk, path).map_err(StoreError::io("remove", path))
 }
 
 impl LogSource for CommitLog {

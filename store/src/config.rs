@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use sansmq_core::message::delay;
 use sansmq_core::store::append::AppendLimits;
 use sansmq_core::store::pull::{ENTRY_LEN, PullLimits};
+use sansmq_core::store::retention::Retention;
 
 use crate::error::StoreError;
 
@@ -75,8 +76,10 @@ pub struct StoreConfig {
     pub max_filter_message_size: u32,
     /// `maxMsgsNumBatch`: most results of a key query.
     pub max_msgs_num_batch: u32,
-    /// `diskSpaceWarningLevelRatio` as a fraction: above it the store refuses writes.
-    pub disk_warning_ratio: f64,
+    /// `cleanResourceInterval`: time between looks at disk space and expired files.
+    pub clean_interval_ms: u64,
+    /// What is kept, and how full a disk may get.
+    pub retention: Retention,
     /// Written into `abort`.
     pub pid: u32,
 }
@@ -115,7 +118,8 @@ impl StoreConfig {
             max_transfer_count_disk: limits.disk_count,
             max_filter_message_size: limits.filter_bytes,
             max_msgs_num_batch: 64,
-            disk_warning_ratio: 0.90,
+            clean_interval_ms: 10_000,
+            retention: Retention::default(),
             pid: 0,
         }
     }

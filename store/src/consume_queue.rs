@@ -12,12 +12,14 @@ use std::path::{Path, PathBuf};
 use sansmq_core::store::pull::{ENTRY_LEN, QueueSource};
 use sansmq_core::store::{QueueBounds, QueueEntry};
 
+use crate::disk::{DiskRef, remove_durably};
 use crate::error::StoreError;
-use crate::files;
 use crate::mapped::{DirtyRange, Table};
 use crate::segments;
 
 const ENTRY: u64 = ENTRY_LEN as u64;
+/// Space is taken this many bytes ahead of the entries.
+const AHEAD: u64 = 64 * 1024;
 /// Stands for entries in front of the first real one when a queue does not start at 0.
 const FILLER: QueueEntry = QueueEntry { offset: 0, size: i32::MAX as u32, tags_code: 0 };
 
@@ -29,6 +31,7 @@ struct OpenFile {
 
 #[derive(Debug)]
 pub(crate) struct ConsumeQueue {
+    disk: DiskRef,
     dir: PathBuf,
     file_size: u64,
     /// Byte position of the first file; meaningless while `end` equals it and no file exists.
@@ -56,8 +59,9 @@ pub(crate) struct ConsumeQueue {
 }
 
 impl ConsumeQueue {
-    pub(crate) fn new(dir: PathBuf, file_size: u64) -> Self {
+    pub(crate) fn new(disk: DiskRef, dir: PathBuf, file_size: u64) -> Self {
         ConsumeQueue {
+            disk,
             dir,
             file_size,
             first: 0,
@@ -76,10 +80,20 @@ impl ConsumeQueue {
     }
 
     /// Opens what is in `dir` and finds the end of the entries, looking from the third last file on.
-    pub(crate) fn load(dir: PathBuf, file_size: u64) -> Result<Self, StoreError> {
-        let found = segments::list([dir.as_path()], file_size)?;
-        let mut queue = ConsumeQueue::new(dir, file_size);
-        let (Some(first), Some(last)) = (found.first(), found.last()) else { return Ok(queue) };
+    /// With `repair`, files that a crash has left without content or behind a gap are removed; the second
+    /// result says whether entries may have gone that way.
+    pub(crate) fn load(
+        disk: DiskRef,
+        dir: PathBuf,
+        file_size: u64,
+        repair: bool,
+    ) -> Result<(Self, bool), StoreError> {
+        let lost = repair && segments::remove_stragglers(&*disk, &dir)?;
+        let found = segments::list(&*disk, [dir.as_path()], file_size)?;
+        let mut queue = ConsumeQueue::new(disk, dir, file_size);
+        let (Some(first), Some(last)) = (found.first(), found.last()) else {
+            return Ok((queue, lost));
+        };
         (queue.first, queue.files_end) = (first.base, last.base.saturating_add(file_size));
         let mut at = found[found.len().saturating_sub(3)].base;
         loop {
@@ -99,13 +113,13 @@ impl ConsumeQueue {
         queue.min = index(queue.first);
         queue.find_log_end();
         queue.reading.get_mut().take();
-        Ok(queue)
+        Ok((queue, lost))
     }
 
     /// Bytes of valid entries at the front of a file.
     fn used(&self, base: u64) -> Result<u64, StoreError> {
         let path = segments::path_of(&self.dir, base);
-        let table = Table::open(&path, self.file_size).map_err(StoreError::io("map", &path))?;
+        let table = Table::open(&*self.disk, &path, self.file_size).map_err(StoreError::io("map", &path))?;
         let mut positions = (0..self.file_size).step_by(ENTRY_LEN as usize);
         Ok(positions.find(|at| !is_entry(read(&table, *at))).unwrap_or(self.file_size))
     }
@@ -139,7 +153,7 @@ impl ConsumeQueue {
         let is_open = self.reading.borrow().as_ref().is_some_and(|open| open.base == base);
         if !is_open {
             let path = segments::path_of(&self.dir, base);
-            let table = Table::open(&path, self.file_size)
+            let table = Table::open(&*self.disk, &path, self.file_size)
                 .inspect_err(
                     |error| tracing::warn!(path = %path.display(), %error, "cannot map a queue file"),
                 )
@@ -174,6 +188,13 @@ impl ConsumeQueue {
             let open = self.open_for_writing(base)?;
             self.spare.push_back(open);
         }
+        let (end, size) = (self.end, self.file_size);
+        for open in self.writing.get_mut().iter_mut().chain(&mut self.spare) {
+            let from = end.max(open.base) - open.base;
+            let to = (last + 1).saturating_sub(open.base).min(size);
+            let path = segments::path_of(&self.dir, open.base);
+            open.table.allocate(&*self.disk, &path, from.min(to), to, AHEAD)?;
+        }
         Ok(())
     }
 
@@ -187,9 +208,9 @@ impl ConsumeQueue {
         let table = if base < self.files_end && base >= self.first {
             // one mapping per file, so that nothing is read through a second one
             self.reading.get_mut().take_if(|open| open.base == base);
-            Table::open(&path, self.file_size)?
+            Table::open(&*self.disk, &path, self.file_size)?
         } else {
-            let table = Table::create(&path, self.file_size)?;
+            let table = Table::create(&*self.disk, &path, self.file_size)?;
             if self.files_end <= self.first {
                 self.first = base;
             }
@@ -216,11 +237,14 @@ impl ConsumeQueue {
     /// Appends an entry; false when its file cannot be opened, which [`Self::reserve`] rules out.
     pub(crate) fn push(&mut self, entry: QueueEntry) -> bool {
         let base = self.file_of(self.end);
-        if self.writing.get_mut().as_ref().is_none_or(|open| open.base != base)
-            && let Err(error) = self.reserve(1)
-        {
-            tracing::error!(dir = %self.dir.display(), %error, "cannot open the next queue file");
-            return false;
+        if self.writing.get_mut().as_ref().is_none_or(|open| open.base != base) {
+            let Ok(open) = self.open_for_writing(base).inspect_err(|error| {
+                tracing::error!(dir = %self.dir.display(), %error, "cannot open the next queue file");
+            }) else {
+                return false;
+            };
+            self.retire();
+            *self.writing.get_mut() = Some(open);
         }
         let at = self.end % self.file_size;
         let written = self.writing.get_mut().as_mut().is_some_and(|open| open.table.put(at, &encode(entry)));
@@ -252,10 +276,12 @@ impl ConsumeQueue {
             return Ok(());
         }
         while self.end < target {
+            self.reserve(1)?;
             if !self.push(FILLER) {
                 return Err(failed());
             }
         }
+        self.reserve(1)?;
         if self.push(entry) { Ok(()) } else { Err(failed()) }
     }
 
@@ -269,7 +295,8 @@ impl ConsumeQueue {
                 self.flushed = self.flushed.min(target);
             }
             _ => {
-                let mut table = Table::open(&segments::path_of(&self.dir, base), self.file_size)?;
+                let mut table =
+                    Table::open(&*self.disk, &segments::path_of(&self.dir, base), self.file_size)?;
                 table.put(at, &bytes);
                 self.pending.push(table.dirty(at, at + ENTRY));
             }
@@ -312,12 +339,12 @@ impl ConsumeQueue {
         while self.files_end > self.first && self.files_end - self.file_size > keep {
             self.files_end -= self.file_size;
             let path = segments::path_of(&self.dir, self.files_end);
-            files::remove_if_present(&path).map_err(StoreError::io("remove", &path))?;
+            remove_durably(&*self.disk, &path).map_err(StoreError::io("remove", &path))?;
         }
         if keep < self.files_end {
             let path = segments::path_of(&self.dir, keep);
-            Table::open(&path, self.file_size)
-                .and_then(|mut table| table.wipe_from(&path, end - keep))
+            Table::open(&*self.disk, &path, self.file_size)
+                .and_then(|mut table| table.wipe_from(&*self.disk, &path, end - keep))
                 .map_err(StoreError::io("cut", &path))?;
         }
         self.min = self.min.min(index(end));
@@ -338,6 +365,30 @@ impl ConsumeQueue {
         let first = index(self.first);
         let whole = self.entry_at(first).is_some_and(|e| e != FILLER && e.offset >= log_start);
         self.min = if whole { first } else { self.first_from(log_start) };
+    }
+
+    /// Forgets the files whose records all lie in front of `log_start`, never the last one, and says where they
+    /// lie.
+    pub(crate) fn take_expired(&mut self, log_start: u64) -> Vec<PathBuf> {
+        let mut gone = Vec::new();
+        while self.first + self.file_size < self.files_end && self.first + self.file_size <= self.end {
+            let last = self.entry_at(index(self.first + self.file_size) - 1);
+            // a filler leads nowhere, so it tells nothing; the file goes with a later one or stays
+            if !last.is_some_and(|entry| entry != FILLER && entry.offset < log_start) {
+                break;
+            }
+            self.reading.get_mut().take();
+            self.writing.get_mut().take_if(|open| open.base == self.first);
+            gone.push(segments::path_of(&self.dir, self.first));
+            self.first += self.file_size;
+        }
+        self.min = self.min.max(index(self.first));
+        gone
+    }
+
+    /// Bytes of all files.
+    pub(crate) fn bytes_on_disk(&self) -> u64 {
+        self.files_end.saturating_sub(self.first)
     }
 
     /// Closes the mappings recovery left open.

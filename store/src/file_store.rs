@@ -1,8 +1,9 @@
 //! The store itself: log, queues and index behind the `Store` contract.
 
 mod open;
+mod space;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bytes::Bytes;
 use sansmq_core::message::encode::{Placement, encode, encoded_len};
@@ -17,21 +18,24 @@ use sansmq_core::store::{
 };
 use sansmq_core::time::{Mono, Now};
 
+use crate::abort;
 use crate::checkpoint::{Checkpoint, DurablePositions};
 use crate::commit_log::CommitLog;
 use crate::config::{FlushType, StoreConfig};
+use crate::disk::{DiskRef, Space, is_full};
 use crate::error::StoreError;
 use crate::flush::Flusher;
 use crate::index::Index;
-use crate::jobs::{self, Done, Job, Outcome, QueueFlush, Work};
+use crate::jobs::{self, Done, FlushError, Job, Outcome, QueueFlush, Work};
 use crate::lock::DirLock;
 use crate::queues::Queues;
 use crate::recovery::is_storable;
-use crate::{abort, sys};
+use space::SpaceState;
 
 /// A message store in a directory; see the crate documentation.
 #[derive(Debug)]
 pub struct FileStore {
+    disk: DiskRef,
     config: StoreConfig,
     append_limits: AppendLimits,
     pull_limits: PullLimits,
@@ -51,7 +55,7 @@ pub struct FileStore {
     /// A write or flush failed: what the device holds is unknown, so nothing is accepted any more
     /// (`spec/known-failures.md` KF-08).
     failed: bool,
-    disk_full: bool,
+    space: SpaceState,
     /// Dropped last, when nothing touches the files any more.
     _lock: DirLock,
 }
@@ -68,17 +72,42 @@ impl FileStore {
         tracing::error!(what, %error, "the store refuses writes from now on");
     }
 
-    /// Makes room for records of `len` bytes together and `count` queue entries; nothing visible changes.
-    fn reserve(&mut self, message: &NewMessage<'_>, len: usize, count: u32) -> Result<(), AppendError> {
-        let refuse = |error: &dyn std::fmt::Display| {
-            tracing::error!(%error, "no room for a message");
-            AppendError::CreateFileFailed
-        };
-        if sysflag::enters_queue(message.sys_flag) {
-            let queue = self.queues.get_or_create(message.topic, message.queue_id);
-            queue.map_or(Ok(()), |queue| queue.reserve(count)).map_err(|error| refuse(&error))?;
+    /// Makes room for records of `len` bytes together, `count` queue entries and `keys` index entries; nothing
+    /// visible changes.
+    fn reserve(
+        &mut self,
+        now: Now,
+        message: &NewMessage<'_>,
+        len: usize,
+        count: u32,
+        keys: u32,
+    ) -> Result<(), AppendError> {
+        if sysflag::enters_queue(message.sys_flag)
+            && let Some(queue) = self.queues.get_or_create(message.topic, message.queue_id)
+            && let Err(error) = queue.reserve(count)
+        {
+            let error = StoreError::io("take space in", queue.dir())(error);
+            return Err(self.refuse(now, &error, self.config.consume_queue_file_size));
         }
-        self.log.reserve(len).map_err(|error| refuse(&error))
+        if let Some(index) = self.index.as_mut().filter(|_| keys > 0)
+            && let Err(error) = index.reserve(now.wall_ms, keys)
+        {
+            let bytes = index.file_size();
+            return Err(self.refuse(now, &error, bytes));
+        }
+        match self.log.reserve(len) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.refuse(now, &error, self.config.commit_log_file_size)),
+        }
+    }
+
+    /// Index entries a message is going to get.
+    fn keys_of(&self, message: &NewMessage<'_>) -> u32 {
+        let mut count = 0;
+        if self.index.is_some() && sysflag::enters_index(message.sys_flag) {
+            for_each_key(message.uniq_key, message.keys, |_| count += 1);
+        }
+        count
     }
 
     /// Writes one record into reserved room and enters it into queue and index.
@@ -163,6 +192,37 @@ impl FileStore {
         })
     }
 
+    fn next_work(&mut self) -> Option<Work> {
+        if let Some(path) = self.trash.pop() {
+            return Some(Work::RemoveTree { path });
+        }
+        if self.closed || self.failed {
+            return None;
+        }
+        if self.flusher.log_flush_needed() {
+            return Some(self.log_flush());
+        }
+        if self.log.wants_spare()
+            && !self.spare_in_flight
+            && let Some((path, base)) = self.log.next_path()
+            && self.spare_failed != Some(base)
+        {
+            self.spare_in_flight = true;
+            return Some(Work::CreateSegment { path, base, size: self.log.file_size() });
+        }
+        if !self.flusher.queues_in_flight
+            && let Some(thorough) = self.flusher.queues_due.take()
+            && let Some(flush) = self.queue_flush(thorough, false)
+        {
+            self.flusher.queues_in_flight = true;
+            return Some(Work::FlushQueues(flush));
+        }
+        if let Some(ask) = self.survey() {
+            return Some(Work::Survey(ask));
+        }
+        self.removal().map(|path| Work::RemoveFile { path })
+    }
+
     fn log_flush(&mut self) -> Work {
         let end = self.log.end();
         self.flusher.log_in_flight = Some((end, self.last_store_time));
@@ -188,50 +248,31 @@ impl FileStore {
         }
     }
 
-    fn check_disk(&mut self) {
-        let Some(dir) = self.log.main_dir() else { return };
-        match sys::space(existing_ancestor(dir)) {
-            Ok(space) => {
-                let full = space.used_ratio() > self.config.disk_warning_ratio;
-                if full != self.disk_full {
-                    tracing::warn!(
-                        used = space.used_ratio(),
-                        full,
-                        "free space crossed the limit for writing"
-                    );
-                }
-                self.disk_full = full;
-            }
-            Err(error) => tracing::warn!(%error, "cannot determine the free space"),
-        }
-    }
-
     fn try_close(&mut self) -> Result<(), StoreError> {
         let root = self.config.root.clone();
         let flush = self.log_flush();
-        let Outcome::FlushLog { end, result } = jobs::run(Job(flush)).0 else { return Ok(()) };
+        let Outcome::FlushLog { end, result } = jobs::run(Job(flush, self.disk.clone())).0 else {
+            return Ok(());
+        };
         let time = self.flusher.log_in_flight.take().map_or(0, |(_, time)| time);
         result.map_err(StoreError::io("flush the log of", &root))?;
         self.log_flushed(end, time);
         if let Some(flush) = self.queue_flush(true, true) {
-            let Outcome::FlushQueues { checkpoint, result } = jobs::run(Job(Work::FlushQueues(flush))).0
-            else {
-                return Ok(());
-            };
-            result.map_err(StoreError::io("flush the queues of", &root))?;
+            let job = Job(Work::FlushQueues(flush), self.disk.clone());
+            let Outcome::FlushQueues { checkpoint, result } = jobs::run(job).0 else { return Ok(()) };
+            result.map_err(|error| StoreError::io("flush the queues of", &root)(error.into()))?;
             (self.flusher.written, self.flusher.current) = (checkpoint, checkpoint);
         }
         self.log.drop_spare()?;
-        abort::remove(&root)
+        if let Some(index) = &mut self.index {
+            index.drop_spare()?;
+        }
+        abort::remove(&*self.disk, &root)
     }
 
     /// Lets go of the store as a killed process would: nothing is flushed, `abort` stays.
     #[doc(hidden)]
     pub fn crash(self) {}
-}
-
-fn existing_ancestor(path: &Path) -> &Path {
-    path.ancestors().find(|path| path.exists()).unwrap_or(path)
 }
 
 impl Store for FileStore {
@@ -246,7 +287,8 @@ impl Store for FileStore {
         if !is_storable(message.topic) {
             return Err(AppendError::MessageIllegal);
         }
-        self.reserve(message, len, 1)?;
+        let keys = self.keys_of(message);
+        self.reserve(now, message, len, 1, keys)?;
         let store_timestamp = self.next_store_time(now);
         let appended = self.write(now, store_timestamp, message, len)?;
         self.after_append();
@@ -266,7 +308,12 @@ impl Store for FileStore {
         if !is_storable(message.topic) {
             return Err(AppendError::MessageIllegal);
         }
-        self.reserve(message, total, count)?;
+        let mut keys = 0;
+        for_each_item(message, |item| {
+            keys += self.keys_of(item);
+            Ok(())
+        })?;
+        self.reserve(now, message, total, count, keys)?;
         let store_timestamp = self.next_store_time(now);
         let mut whole: Option<Appended> = None;
         for_each_item(message, |item| {
@@ -343,20 +390,32 @@ impl Store for FileStore {
     }
 
     fn is_writable(&self) -> bool {
-        !self.closed && !self.failed && !self.disk_full
+        !self.closed && !self.failed && self.space.allows_writes()
     }
 
     fn disk_use(&self) -> DiskUse {
-        let log_dir = self.log.main_dir().unwrap_or(&self.config.root);
-        let log = sys::space(existing_ancestor(log_dir)).unwrap_or_default();
-        let queues = sys::space(existing_ancestor(self.queues.dir())).unwrap_or_default();
+        let space = |dir| self.disk.space(dir).unwrap_or_default();
+        let spaces: Vec<Space> = self.log.dirs().iter().map(|dir| space(dir)).collect();
+        // the emptiest directory decides, as for retention
+        let log = spaces.iter().min_by(|a, b| a.used_ratio().total_cmp(&b.used_ratio()));
+        let log = log.copied().unwrap_or_default();
         DiskUse {
             commit_log_ratio: log.used_ratio(),
-            consume_queue_ratio: queues.used_ratio(),
+            consume_queue_ratio: space(self.queues.dir()).used_ratio(),
             total_bytes: log.total,
             free_bytes: log.free,
-            commit_log_path: log_dir.display().to_string(),
+            commit_log_path: self
+                .log
+                .dirs()
+                .iter()
+                .map(|dir| dir.display().to_string())
+                .collect::<Vec<_>>()
+                .join(","),
         }
+    }
+
+    fn clean_now(&mut self) {
+        self.clean_soon();
     }
 
     fn request_flush(&mut self) {
@@ -368,48 +427,28 @@ impl Store for FileStore {
             return;
         }
         let due = self.flusher.tick(now, &self.config, self.log.end());
-        if due.disk_check {
-            self.check_disk();
-        }
+        self.tick_space(now, due.disk_check);
     }
 
     fn deadline(&self) -> Option<Mono> {
-        if self.closed { None } else { self.flusher.deadline(self.log.end()) }
+        if self.closed {
+            None
+        } else if self.cleaning() {
+            Some(Mono(0))
+        } else {
+            self.flusher.deadline(self.log.end())
+        }
     }
 
     fn poll_job(&mut self) -> Option<Job> {
-        if let Some(path) = self.trash.pop() {
-            return Some(Job(Work::RemoveTree { path }));
-        }
-        if self.closed || self.failed {
-            return None;
-        }
-        if self.flusher.log_flush_needed() {
-            return Some(Job(self.log_flush()));
-        }
-        if self.log.wants_spare()
-            && !self.spare_in_flight
-            && let Some((path, base)) = self.log.next_path()
-            && self.spare_failed != Some(base)
-        {
-            self.spare_in_flight = true;
-            return Some(Job(Work::CreateSegment { path, base, size: self.log.file_size() }));
-        }
-        if !self.flusher.queues_in_flight
-            && let Some(thorough) = self.flusher.queues_due.take()
-            && let Some(flush) = self.queue_flush(thorough, false)
-        {
-            self.flusher.queues_in_flight = true;
-            return Some(Job(Work::FlushQueues(flush)));
-        }
-        None
+        self.next_work().map(|work| Job(work, self.disk.clone()))
     }
 
     fn run(job: Job) -> Done {
         jobs::run(job)
     }
 
-    fn complete(&mut self, _now: Now, done: Done) {
+    fn complete(&mut self, now: Now, done: Done) {
         match done.0 {
             Outcome::FlushLog { end, result } => {
                 let time = self.flusher.log_in_flight.take().map_or(0, |(_, time)| time);
@@ -423,7 +462,11 @@ impl Store for FileStore {
                 match result {
                     Ok(()) if !self.closed => self.queues_flushed(checkpoint),
                     Ok(()) => {}
-                    Err(error) => self.fail("queue flush", &error),
+                    Err(FlushError::Full(error)) => {
+                        self.space_ran_out(&error, 0);
+                        self.flusher.space_wanted(now);
+                    }
+                    Err(FlushError::Data(error)) => self.fail("queue flush", &error),
                 }
             }
             Outcome::CreateSegment { path, base, result } => {
@@ -434,9 +477,15 @@ impl Store for FileStore {
                     Err(error) => {
                         tracing::warn!(path = %path.display(), %error, "cannot create the next log file ahead");
                         self.spare_failed = Some(base);
+                        if is_full(&error) {
+                            self.space_ran_out(&error, self.log.file_size());
+                            self.flusher.space_wanted(now);
+                        }
                     }
                 }
             }
+            Outcome::Survey(found) => self.surveyed(now, &found),
+            Outcome::RemoveFile { path, result } => self.removed(&path, result),
             Outcome::RemoveTree { path, result } => {
                 if let Err(error) = result {
                     tracing::warn!(path = %path.display(), %error, "cannot remove the files of a deleted topic");

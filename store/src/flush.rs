@@ -5,8 +5,8 @@ use sansmq_core::time::{Mono, Now, earliest};
 use crate::checkpoint::Checkpoint;
 use crate::config::StoreConfig;
 
-/// Time between looks at the free space, in milliseconds.
-const DISK_CHECK_MS: u64 = 10_000;
+/// Time between looks at the free space while writes are refused for want of it, in milliseconds.
+const FULL_CHECK_MS: u64 = 1_000;
 
 /// Cadence and positions of flushing.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Flusher {
             log_check_at: now.mono.plus_ms(config.flush_log_interval_ms),
             queue_check_at: now.mono.plus_ms(config.flush_queue_interval_ms),
             queue_thorough_at: now.mono.plus_ms(config.flush_queue_thorough_ms),
-            disk_check_at: now.mono.plus_ms(DISK_CHECK_MS),
+            disk_check_at: now.mono.plus_ms(config.clean_interval_ms),
         }
     }
 
@@ -75,10 +75,15 @@ impl Flusher {
             self.queues_due = Some(self.queues_due == Some(true) || thorough);
         }
         if now.mono >= self.disk_check_at {
-            self.disk_check_at = now.mono.plus_ms(DISK_CHECK_MS);
+            self.disk_check_at = now.mono.plus_ms(config.clean_interval_ms);
             due.disk_check = true;
         }
         due
+    }
+
+    /// Space has run out: looks for it more often.
+    pub(crate) fn space_wanted(&mut self, now: Now) {
+        self.disk_check_at = self.disk_check_at.min(now.mono.plus_ms(FULL_CHECK_MS));
     }
 
     /// When the next tick has something to do.

@@ -7,12 +7,15 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 
+use crate::disk::{DiskRef, remove_durably};
 use crate::error::StoreError;
 use crate::mapped::{DirtyRange, Table};
-use crate::{files, segments};
+use crate::segments;
 
 const HEADER: u64 = 40;
 const ENTRY: u64 = 20;
+/// Space is taken this many bytes ahead of the entries.
+const AHEAD: u64 = 1 << 20;
 
 /// Header of a file; times in milliseconds since the Unix epoch, offsets in bytes of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,20 +85,31 @@ pub(crate) struct FileState {
 /// All index files of a store.
 #[derive(Debug)]
 pub(crate) struct Index {
+    disk: DiskRef,
     dir: PathBuf,
     slots: u32,
     entries: u32,
     files: VecDeque<IndexFile>,
+    /// Files created ahead, used in turn when the newest of `files` is full.
+    spare: VecDeque<IndexFile>,
     /// Full files whose content is not flushed yet.
     pending: Vec<DirtyRange>,
     created: bool,
 }
 
 impl Index {
-    pub(crate) fn load(dir: PathBuf, slots: u32, entries: u32) -> Result<Self, StoreError> {
-        let mut index =
-            Index { dir, slots, entries, files: VecDeque::new(), pending: Vec::new(), created: false };
-        let mut found = segments::regular_files(&index.dir)?;
+    pub(crate) fn load(disk: &DiskRef, dir: PathBuf, slots: u32, entries: u32) -> Result<Self, StoreError> {
+        let mut index = Index {
+            disk: disk.clone(),
+            dir,
+            slots,
+            entries,
+            files: VecDeque::new(),
+            spare: VecDeque::new(),
+            pending: Vec::new(),
+            created: false,
+        };
+        let mut found = segments::regular_files(&**disk, &index.dir)?;
         found.sort();
         for (path, actual) in found {
             let Some(name) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse().ok()) else {
@@ -103,21 +117,22 @@ impl Index {
                 continue;
             };
             if actual == 0 {
-                files::remove_if_present(&path).map_err(StoreError::io("remove", &path))?;
+                remove_durably(&**disk, &path).map_err(StoreError::io("remove", &path))?;
                 continue;
             }
             let expected = index.file_size();
             if actual != expected {
                 return Err(StoreError::WrongSize { path, actual, expected });
             }
-            let table = Table::open(&path, expected).map_err(StoreError::io("map", &path))?;
+            let table = Table::open(&**disk, &path, expected).map_err(StoreError::io("map", &path))?;
             let header = Header::read(&table);
             index.files.push_back(IndexFile { path, name, table, header });
         }
         Ok(index)
     }
 
-    fn file_size(&self) -> u64 {
+    /// Bytes of a file.
+    pub(crate) fn file_size(&self) -> u64 {
         HEADER + u64::from(self.slots) * 4 + u64::from(self.entries) * ENTRY
     }
 
@@ -136,33 +151,76 @@ impl Index {
         u64::try_from(used.header.end_offset).ok()
     }
 
-    /// Makes sure the newest file has room for an entry. New files are named by the time, or one above the
-    /// newest name where the clock is behind it.
-    pub(crate) fn reserve(&mut self, wall_ms: i64) -> Result<(), StoreError> {
-        let last = self.files.back();
-        if last.is_some_and(|file| self.entry_at(file.header.count).is_some()) {
-            return Ok(());
+    /// Makes sure that `count` entries can be put without touching the file system. New files are named by the
+    /// time, or one above the newest name where the clock is behind it.
+    pub(crate) fn reserve(&mut self, wall_ms: i64, count: u32) -> Result<(), StoreError> {
+        let capacity = self.entries - 1;
+        let used = self.files.back().map_or(capacity, |file| {
+            u32::try_from(file.header.count).unwrap_or(1).saturating_sub(1).min(capacity)
+        });
+        let mut room = capacity - used;
+        let mut wanted = count;
+        if room > 0
+            && let Some(file) = self.files.back_mut()
+        {
+            let take = wanted.min(room);
+            allocate(&self.disk, self.slots, self.entries, file, take)?;
         }
-        let after = last.map_or(0, |file| file.name + 1);
+        for file in &mut self.spare {
+            let take = wanted.saturating_sub(room).min(capacity);
+            allocate(&self.disk, self.slots, self.entries, file, take)?;
+            room += capacity;
+        }
+        while room < wanted {
+            let take = (wanted - room).min(capacity);
+            let file = self.create(wall_ms, take)?;
+            self.spare.push_back(file);
+            wanted -= take;
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, wall_ms: i64, first: u32) -> Result<IndexFile, StoreError> {
+        let after = self.spare.back().or(self.files.back()).map_or(0, |file| file.name + 1);
         let name = timestamp_name(wall_ms).max(after);
-        let previous = last.map(|file| file.header).unwrap_or_default();
         let path = self.dir.join(format!("{name:017}"));
-        let mut table = Table::create(&path, self.file_size()).map_err(StoreError::io("create", &path))?;
-        let header = Header {
+        let build = || {
+            let table = Table::create(&*self.disk, &path, self.file_size())?;
+            let mut file = IndexFile { path: path.clone(), name, table, header: self.next_header() };
+            take_space(&self.disk, self.slots, self.entries, &mut file, first)?;
+            file.header.write(&mut file.table);
+            Ok(file)
+        };
+        let built = build().inspect_err(|_| {
+            let _ = self.disk.remove(&path);
+        });
+        self.created = true;
+        built.map_err(StoreError::io("create", &path))
+    }
+
+    /// Header of an empty file behind the newest one.
+    fn next_header(&self) -> Header {
+        let previous = self.files.back().map(|file| file.header).unwrap_or_default();
+        Header {
             begin_time: previous.end_time,
             end_time: previous.end_time,
             begin_offset: previous.end_offset,
             end_offset: previous.end_offset,
             used_slots: 0,
             count: 1,
-        };
-        header.write(&mut table);
+        }
+    }
+
+    /// Starts the next file, which [`Self::reserve`] has created.
+    fn roll(&mut self) -> bool {
+        let Some(mut next) = self.spare.pop_front() else { return false };
+        next.header = self.next_header();
+        next.header.write(&mut next.table);
         if let Some(full) = self.files.back() {
             self.pending.push(full.table.dirty(0, u64::MAX));
         }
-        self.files.push_back(IndexFile { path, name, table, header });
-        self.created = true;
-        Ok(())
+        self.files.push_back(next);
+        true
     }
 
     /// Enters a key hash of the record at `log_offset`.
@@ -173,7 +231,15 @@ impl Index {
         store_time: i64,
         wall_ms: i64,
     ) -> Result<(), StoreError> {
-        self.reserve(wall_ms)?;
+        let full = |file: &IndexFile| u32::try_from(file.header.count).is_ok_and(|n| n >= self.entries);
+        if self.files.back().is_none_or(full) {
+            if self.spare.is_empty() {
+                self.reserve(wall_ms, 1)?;
+            }
+            if !self.roll() {
+                return Ok(());
+            }
+        }
         let slot_at = self.slot_at(hash);
         let Some(number) = self.files.back().map(|file| file.header.count) else { return Ok(()) };
         let (Some(entry_at), Some(file)) = (self.entry_at(number), self.files.back_mut()) else {
@@ -215,6 +281,9 @@ impl Index {
                 break;
             }
             let header = &file.header;
+            if header.count <= 1 {
+                continue; // created ahead
+            }
             if header.begin_time <= end && header.end_time >= begin {
                 self.walk(file, hash, max, begin, end, &mut found.offsets);
             }
@@ -257,7 +326,7 @@ impl Index {
                 full: i64::from(file.header.count) >= i64::from(self.entries),
             };
             if doomed(&state) {
-                files::remove_if_present(&file.path).map_err(StoreError::io("remove", &file.path))?;
+                remove_durably(&*self.disk, &file.path).map_err(StoreError::io("remove", &file.path))?;
             } else {
                 kept.push_back(file);
             }
@@ -277,9 +346,59 @@ impl Index {
         (ranges, std::mem::take(&mut self.created).then(|| self.dir.clone()), full)
     }
 
+    /// Forgets the files whose records all lie in front of `log_start`, never the last one, and says where they
+    /// lie.
+    pub(crate) fn take_expired(&mut self, log_start: u64) -> Vec<PathBuf> {
+        let mut gone = Vec::new();
+        while self.files.len() > 1
+            && let Some(file) = self.files.front()
+            && u64::try_from(file.header.end_offset).is_ok_and(|end| end < log_start)
+        {
+            gone.extend(self.files.pop_front().map(|file| file.path));
+        }
+        gone
+    }
+
+    /// Removes the files created ahead, as an orderly end does.
+    pub(crate) fn drop_spare(&mut self) -> Result<(), StoreError> {
+        while let Some(file) = self.spare.pop_back() {
+            remove_durably(&*self.disk, &file.path).map_err(StoreError::io("remove", &file.path))?;
+        }
+        Ok(())
+    }
+
+    /// Bytes of all files.
+    pub(crate) fn bytes_on_disk(&self) -> u64 {
+        (self.files.len() + self.spare.len()) as u64 * self.file_size()
+    }
+
     pub(crate) fn has_full_files_to_flush(&self) -> bool {
         !self.pending.is_empty()
     }
+}
+
+fn take_space(
+    disk: &DiskRef,
+    slots: u32,
+    entries: u32,
+    file: &mut IndexFile,
+    count: u32,
+) -> std::io::Result<()> {
+    let front = HEADER + u64::from(slots) * 4;
+    let used = u32::try_from(file.header.count).unwrap_or(1);
+    let end = front + u64::from(used.saturating_add(count).min(entries)) * ENTRY;
+    // slots lie anywhere in the front part, so a file just opened needs all of it
+    file.table.allocate(&**disk, &file.path, 0, end, AHEAD)
+}
+
+fn allocate(
+    disk: &DiskRef,
+    slots: u32,
+    entries: u32,
+    file: &mut IndexFile,
+    count: u32,
+) -> Result<(), StoreError> {
+    take_space(disk, slots, entries, file, count).map_err(StoreError::io("take space for", &file.path))
 }
 
 /// `yyyyMMddHHmmssSSS` in UTC as a number.
@@ -303,6 +422,10 @@ fn timestamp_name(wall_ms: i64) -> u64 {
 mod tests {
     use super::*;
 
+    fn disk() -> DiskRef {
+        std::sync::Arc::new(crate::disk::RealDisk::default())
+    }
+
     fn scratch(name: &str) -> PathBuf {
         let dir = std::env::temp_dir().join(format!("sansmq-index-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&dir);
@@ -319,7 +442,7 @@ mod tests {
     #[test]
     fn keys_are_found_across_files_newest_first() {
         let dir = scratch("query");
-        let mut index = Index::load(dir.clone(), 4, 6).unwrap();
+        let mut index = Index::load(&disk(), dir.clone(), 4, 6).unwrap();
         for n in 0..12i64 {
             // slots collide on purpose: hash 1 and 5 share one
             index.put(if n % 2 == 0 { 1 } else { 5 }, n as u64 * 100, 10_000 + n * 1000, 77).unwrap();
@@ -331,14 +454,14 @@ mod tests {
         assert_eq!(index.query(1, 2, 0, i64::MAX).offsets, [800, 1000]);
         assert_eq!(index.query(1, 100, 12_000, 16_000).offsets, [200, 400, 600]);
         assert_eq!(index.query(2, 100, 0, i64::MAX).offsets, []);
-        let again = Index::load(dir, 4, 6).unwrap();
+        let again = Index::load(&disk(), dir, 4, 6).unwrap();
         assert_eq!(again.query(5, 100, 0, i64::MAX), index.query(5, 100, 0, i64::MAX));
         assert_eq!(again.end_offset(), Some(1100));
     }
 
     #[test]
     fn damaged_chains_end() {
-        let mut index = Index::load(scratch("damage"), 1, 10).unwrap();
+        let mut index = Index::load(&disk(), scratch("damage"), 1, 10).unwrap();
         for n in 0..5 {
             index.put(3, n, 1000, 1).unwrap();
         }
@@ -350,7 +473,7 @@ mod tests {
     #[test]
     fn other_sizes_are_refused() {
         let dir = scratch("size");
-        Index::load(dir.clone(), 4, 6).unwrap().put(1, 1, 1, 1).unwrap();
-        assert!(matches!(Index::load(dir, 5, 6), Err(StoreError::WrongSize { .. })));
+        Index::load(&disk(), dir.clone(), 4, 6).unwrap().put(1, 1, 1, 1).unwrap();
+        assert!(matches!(Index::load(&disk(), dir, 5, 6), Err(StoreError::WrongSize { .. })));
     }
 }

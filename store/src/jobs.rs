@@ -4,12 +4,12 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::checkpoint::Checkpoint;
-use crate::files;
+use crate::disk::{Disk, DiskRef, Space, is_full, remove_durably};
 use crate::mapped::{DirtyRange, LogSegment};
 
 /// A piece of blocking work of a [`crate::FileStore`].
 #[derive(Debug)]
-pub struct Job(pub(crate) Work);
+pub struct Job(pub(crate) Work, pub(crate) DiskRef);
 
 /// What a finished [`Job`] reports.
 #[derive(Debug)]
@@ -23,6 +23,10 @@ pub(crate) enum Work {
     FlushQueues(QueueFlush),
     /// Create the next log file ahead of need.
     CreateSegment { path: PathBuf, base: u64, size: u64 },
+    /// Look at the oldest log files and at the room on the disks.
+    Survey(SurveyAsk),
+    /// Remove a file nobody looks at any more, durably.
+    RemoveFile { path: PathBuf },
     /// Remove a directory tree nobody looks at any more.
     RemoveTree { path: PathBuf },
 }
@@ -37,41 +41,106 @@ pub(crate) struct QueueFlush {
 }
 
 #[derive(Debug)]
+pub(crate) struct SurveyAsk {
+    /// First byte and path of the oldest log files.
+    pub files: Vec<(u64, PathBuf)>,
+    pub log_dirs: Vec<PathBuf>,
+    pub queue_dir: PathBuf,
+}
+
+#[derive(Debug)]
+pub(crate) struct SurveyResult {
+    /// First byte and time of last change of the files asked about.
+    pub files: Vec<(u64, Option<i64>)>,
+    pub log_spaces: Vec<Option<Space>>,
+    pub queue_space: Option<Space>,
+}
+
+#[derive(Debug)]
 pub(crate) enum Outcome {
     FlushLog { end: u64, result: io::Result<()> },
-    FlushQueues { checkpoint: Checkpoint, result: io::Result<()> },
+    FlushQueues { checkpoint: Checkpoint, result: Result<(), FlushError> },
     CreateSegment { path: PathBuf, base: u64, result: io::Result<LogSegment> },
+    Survey(SurveyResult),
+    RemoveFile { path: PathBuf, result: io::Result<()> },
     RemoveTree { path: PathBuf, result: io::Result<()> },
+}
+
+/// How a flush of queues failed.
+#[derive(Debug)]
+pub(crate) enum FlushError {
+    /// What the device holds is unknown.
+    Data(io::Error),
+    /// Everything was written but the checkpoint, for want of space; a later one can make up for it.
+    Full(io::Error),
+}
+
+impl std::fmt::Display for FlushError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            FlushError::Data(error) | FlushError::Full(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<FlushError> for io::Error {
+    fn from(error: FlushError) -> Self {
+        match error {
+            FlushError::Data(error) | FlushError::Full(error) => error,
+        }
+    }
 }
 
 /// Runs a job to its end.
 pub(crate) fn run(job: Job) -> Done {
-    Done(match job.0 {
+    let Job(work, disk) = job;
+    let disk = &*disk;
+    Done(match work {
         Work::FlushLog { ranges, end } => Outcome::FlushLog { end, result: sync_all(&ranges) },
         Work::FlushQueues(flush) => {
-            Outcome::FlushQueues { checkpoint: flush.checkpoint, result: flush_queues(&flush) }
+            Outcome::FlushQueues { checkpoint: flush.checkpoint, result: flush_queues(disk, &flush) }
         }
         Work::CreateSegment { path, base, size } => {
-            let result = LogSegment::create(&path, base, size);
+            let result = LogSegment::create(disk, &path, base, size);
             Outcome::CreateSegment { path, base, result }
         }
+        Work::Survey(ask) => Outcome::Survey(look(disk, ask)),
+        Work::RemoveFile { path } => {
+            let result = remove_durably(disk, &path);
+            Outcome::RemoveFile { path, result }
+        }
         Work::RemoveTree { path } => {
-            let result = files::remove_tree(&path);
+            let result = disk.remove_tree(&path);
             Outcome::RemoveTree { path, result }
         }
     })
+}
+
+fn look(disk: &dyn Disk, ask: SurveyAsk) -> SurveyResult {
+    let space = |dir: &PathBuf| {
+        let found = disk.space(dir);
+        found.inspect_err(|error| tracing::warn!(%error, "cannot determine the free space")).ok()
+    };
+    let modified = |path: &PathBuf| disk.entry(path).ok().flatten().map(|entry| entry.modified_ms);
+    SurveyResult {
+        files: ask.files.iter().map(|(base, path)| (*base, modified(path))).collect(),
+        log_spaces: ask.log_dirs.iter().map(space).collect(),
+        queue_space: space(&ask.queue_dir),
+    }
 }
 
 fn sync_all(ranges: &[DirtyRange]) -> io::Result<()> {
     ranges.iter().try_for_each(DirtyRange::sync)
 }
 
-fn flush_queues(flush: &QueueFlush) -> io::Result<()> {
-    sync_all(&flush.ranges)?;
-    flush.dirs.iter().try_for_each(|dir| match files::sync_dir(dir) {
+fn flush_queues(disk: &dyn Disk, flush: &QueueFlush) -> Result<(), FlushError> {
+    sync_all(&flush.ranges).map_err(FlushError::Data)?;
+    let names = flush.dirs.iter().try_for_each(|dir| match disk.sync_dir(dir) {
         // a topic deleted in the meantime
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
-    })?;
-    flush.checkpoint.write(&flush.checkpoint_path)
+    });
+    names.map_err(FlushError::Data)?;
+    let written = flush.checkpoint.write(disk, &flush.checkpoint_path);
+    written.map_err(|error| if is_full(&error) { FlushError::Full(error) } else { FlushError::Data(error) })
 }

@@ -7,29 +7,28 @@
 //! As with any shared mapping, the files must not be shortened by others while they are open.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use memmap2::{MmapOptions, MmapRaw};
 
-use crate::{files, sys};
+use crate::disk::{Disk, Map};
 
-fn map(file: &File, size: u64) -> io::Result<Arc<MmapRaw>> {
-    let len = usize::try_from(size).map_err(io::Error::other)?;
-    // a mapping longer than its file would fault on access instead of failing here
-    if file.metadata()?.len() < size {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "file is shorter than its mapping"));
-    }
-    MmapOptions::new().len(len).map_raw(file).map(Arc::new)
+/// Zeroes are looked for and written in pieces of this many bytes.
+const PAGE: usize = 4096;
+
+fn base_of(map: &Map) -> *mut u8 {
+    map.memory().0.as_ptr()
+}
+
+fn len_of(map: &Map) -> usize {
+    map.memory().1
 }
 
 /// A range of a mapping to be written to the device. Plain data: `sync` may run on any thread.
 #[derive(Debug)]
 pub struct DirtyRange {
-    map: Arc<MmapRaw>,
+    map: Map,
     from: usize,
     to: usize,
 }
@@ -37,7 +36,7 @@ pub struct DirtyRange {
 impl DirtyRange {
     /// Blocks until the range is on the device.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.map.flush_range(self.from, self.to.saturating_sub(self.from))
+        self.map.sync(self.from, self.to)
     }
 
     /// 4 KiB pages the range touches.
@@ -47,50 +46,71 @@ impl DirtyRange {
 }
 
 /// Keeps a mapping alive for the `Bytes` that point into it.
-struct Owner(Arc<MmapRaw>);
+struct Owner(Map);
 
 impl AsRef<[u8]> for Owner {
     fn as_ref(&self) -> &[u8] {
         // SAFETY: the mapping is this long, lives as long as `self`, and every byte of it is initialised.
         // `LogSegment` hands out only parts below `written`, and those are never written again.
-        unsafe { std::slice::from_raw_parts(self.0.as_ptr(), self.0.len()) }
+        unsafe { std::slice::from_raw_parts(base_of(&self.0), len_of(&self.0)) }
     }
 }
 
 /// A file of fixed size that is filled from the front.
 #[derive(Debug)]
 pub(crate) struct LogSegment {
-    map: Arc<MmapRaw>,
+    map: Map,
     /// The whole mapping; private, because only the part below `written` is stable.
     whole: Bytes,
     written: usize,
     /// End of what was handed out: below it nothing may change any more.
     shared: Cell<usize>,
     base: u64,
+    /// The space of the whole file is taken.
+    allocated: bool,
 }
 
 impl LogSegment {
     /// Maps an existing file and takes all of it for written; recovery cuts it back.
-    pub(crate) fn open(path: &Path, base: u64, size: u64) -> io::Result<Self> {
-        let file = File::options().read(true).write(true).open(path)?;
-        let mut segment = Self::from_map(map(&file, size)?, base);
-        segment.written = segment.map.len();
+    pub(crate) fn open(disk: &dyn Disk, path: &Path, base: u64, size: u64) -> io::Result<Self> {
+        let mut segment = Self::from_map(disk.map(path, size)?, base);
+        segment.written = len_of(&segment.map);
         Ok(segment)
     }
 
-    /// Creates a sparse file that is durable by name and size, or takes over one created a moment ago.
-    pub(crate) fn create(path: &Path, base: u64, size: u64) -> io::Result<Self> {
-        let file = files::create_sized(path, size)?;
-        file.sync_all()?;
-        if let Some(dir) = path.parent() {
-            files::sync_dir(dir)?;
-        }
-        Ok(Self::from_map(map(&file, size)?, base))
+    /// Creates a file that is durable by name and size and has its space, or takes over one created a moment
+    /// ago. One that cannot get its space is removed again.
+    pub(crate) fn create(disk: &dyn Disk, path: &Path, base: u64, size: u64) -> io::Result<Self> {
+        let existed = disk.entry(path)?.is_some();
+        let build = || -> io::Result<Map> {
+            let map = disk.create(path, size)?;
+            disk.allocate(path, 0, size)?;
+            disk.sync_file(path)?;
+            path.parent().map_or(Ok(()), |dir| disk.sync_dir(dir))?;
+            Ok(map)
+        };
+        let map = build().inspect_err(|_| {
+            if !existed {
+                let _ = disk.remove(path);
+            }
+        })?;
+        let mut segment = Self::from_map(map, base);
+        segment.allocated = true;
+        Ok(segment)
     }
 
-    fn from_map(map: Arc<MmapRaw>, base: u64) -> Self {
+    /// Takes the space of a file that may have been created sparse, before anything is written to it.
+    pub(crate) fn allocate(&mut self, disk: &dyn Disk, path: &Path) -> io::Result<()> {
+        if !self.allocated {
+            disk.allocate(path, (self.written / PAGE * PAGE) as u64, len_of(&self.map) as u64)?;
+            self.allocated = true;
+        }
+        Ok(())
+    }
+
+    fn from_map(map: Map, base: u64) -> Self {
         let whole = Bytes::from_owner(Owner(map.clone()));
-        LogSegment { map, whole, written: 0, shared: Cell::new(0), base }
+        LogSegment { map, whole, written: 0, shared: Cell::new(0), base, allocated: false }
     }
 
     /// Log offset of the first byte.
@@ -105,12 +125,12 @@ impl LogSegment {
 
     /// Log offset behind the last byte of the file.
     pub(crate) fn limit(&self) -> u64 {
-        self.base + self.map.len() as u64
+        self.base + len_of(&self.map) as u64
     }
 
     /// Bytes not written yet.
     pub(crate) fn remaining(&self) -> usize {
-        self.map.len() - self.written
+        len_of(&self.map) - self.written
     }
 
     fn range(&self, offset: u64, len: u64) -> Option<(usize, usize)> {
@@ -136,7 +156,7 @@ impl LogSegment {
         let (from, _) = self.range(offset, 0)?;
         // SAFETY: in bounds (checked by `range`), and nothing writes below `written` while `self` is
         // borrowed: writers need `&mut self`.
-        Some(unsafe { std::slice::from_raw_parts(self.map.as_ptr().add(from), self.written - from) })
+        Some(unsafe { std::slice::from_raw_parts(base_of(&self.map).add(from), self.written - from) })
     }
 
     /// The next `len` bytes, to be filled and then published with [`Self::commit`].
@@ -146,7 +166,7 @@ impl LogSegment {
         }
         // SAFETY: in bounds (checked); no reference to bytes at or behind `written` exists, because readers
         // only get what is below it, and `&mut self` keeps other writers out.
-        Some(unsafe { std::slice::from_raw_parts_mut(self.map.as_mut_ptr().add(self.written), len) })
+        Some(unsafe { std::slice::from_raw_parts_mut(base_of(&self.map).add(self.written), len) })
     }
 
     /// Publishes bytes written through [`Self::tail_mut`].
@@ -157,14 +177,13 @@ impl LogSegment {
     /// Takes everything from `offset` on back and overwrites it with zeros, so that no later scan can mistake
     /// the remains for records; the zeros are on the device when this returns. Refused for bytes that readers
     /// may still hold.
-    pub(crate) fn cut(&mut self, path: &Path, offset: u64) -> io::Result<()> {
+    pub(crate) fn cut(&mut self, disk: &dyn Disk, path: &Path, offset: u64) -> io::Result<()> {
         let at = offset.checked_sub(self.base).and_then(|at| usize::try_from(at).ok());
         let Some(at) = at.filter(|at| (self.shared.get()..=self.written).contains(at)) else {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "cannot cut the log at a byte in use"));
         };
         self.written = at;
-        let file = File::options().read(true).write(true).open(path)?;
-        wipe(&self.map, &file, at)
+        wipe(&self.map, disk, path, at)
     }
 
     /// The part of `from..end` that lies in this file.
@@ -175,76 +194,94 @@ impl LogSegment {
 }
 
 /// Zeroes what is not zero from `at` on, page by page and without filling holes, then writes it back.
-fn wipe(map: &Arc<MmapRaw>, file: &File, at: usize) -> io::Result<()> {
+fn wipe(map: &Map, disk: &dyn Disk, path: &Path, at: usize) -> io::Result<()> {
     let mut next = at;
-    while next < map.len() {
-        let Some(data) = sys::next_data(file, next as u64)? else { break };
+    while next < len_of(map) {
+        let Some(data) = disk.next_data(path, next as u64)? else { break };
         let from = usize::try_from(data).map_err(io::Error::other)?.max(next);
-        let to = (from / 4096 * 4096 + 4096).min(map.len());
+        let to = (from / PAGE * PAGE + PAGE).min(len_of(map));
         if from >= to {
             break;
         }
         // SAFETY: in bounds, and the caller has exclusive use of the bytes from `at` on.
-        let page = unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr().add(from), to - from) };
+        let page = unsafe { std::slice::from_raw_parts_mut(base_of(map).add(from), to - from) };
         if page.iter().any(|b| *b != 0) {
             page.fill(0);
         }
         next = to;
     }
-    DirtyRange { map: map.clone(), from: at.min(map.len()), to: map.len() }.sync()
+    DirtyRange { map: map.clone(), from: at.min(len_of(map)), to: len_of(map) }.sync()
 }
 
 /// A file of fixed size that is read and changed in place, by one owner.
 #[derive(Debug)]
 pub(crate) struct Table {
-    map: Arc<MmapRaw>,
+    map: Map,
+    /// Bytes in front whose space is taken.
+    allocated: u64,
 }
 
 impl Table {
-    pub(crate) fn open(path: &Path, size: u64) -> io::Result<Self> {
-        let file = File::options().read(true).write(true).open(path)?;
-        Ok(Table { map: map(&file, size)? })
+    pub(crate) fn open(disk: &dyn Disk, path: &Path, size: u64) -> io::Result<Self> {
+        Ok(Table { map: disk.map(path, size)?, allocated: 0 })
     }
 
     /// Creates a sparse file; making name and size durable is left to the flush of its directory.
-    pub(crate) fn create(path: &Path, size: u64) -> io::Result<Self> {
-        let file = files::create_sized(path, size)?;
-        Ok(Table { map: map(&file, size)? })
+    pub(crate) fn create(disk: &dyn Disk, path: &Path, size: u64) -> io::Result<Self> {
+        Ok(Table { map: disk.create(path, size)?, allocated: 0 })
+    }
+
+    /// Makes sure that the file has space for the bytes `from..to`, where all before `from` has been written
+    /// already; asks for `ahead` bytes more so that this costs a call only now and then.
+    pub(crate) fn allocate(
+        &mut self,
+        disk: &dyn Disk,
+        path: &Path,
+        from: u64,
+        to: u64,
+        ahead: u64,
+    ) -> io::Result<()> {
+        if to > self.allocated {
+            let from = from.max(self.allocated) / PAGE as u64 * PAGE as u64;
+            let to = to.saturating_add(ahead).min(len_of(&self.map) as u64);
+            disk.allocate(path, from, to)?;
+            self.allocated = to;
+        }
+        Ok(())
     }
 
     /// A copy of `N` bytes.
     pub(crate) fn get<const N: usize>(&self, at: u64) -> Option<[u8; N]> {
         let at = usize::try_from(at).ok()?;
-        if at.checked_add(N)? > self.map.len() {
+        if at.checked_add(N)? > len_of(&self.map) {
             return None;
         }
         let mut out = [0; N];
         // SAFETY: in bounds (checked), distinct memory, and writers need `&mut self`; no reference into the
         // mapping is ever formed or handed out.
-        unsafe { std::ptr::copy_nonoverlapping(self.map.as_ptr().add(at), out.as_mut_ptr(), N) };
+        unsafe { std::ptr::copy_nonoverlapping(base_of(&self.map).add(at), out.as_mut_ptr(), N) };
         Some(out)
     }
 
     /// Overwrites bytes; false (and nothing written) when they do not fit.
     pub(crate) fn put(&mut self, at: u64, bytes: &[u8]) -> bool {
         let Ok(at) = usize::try_from(at) else { return false };
-        if at.checked_add(bytes.len()).is_none_or(|end| end > self.map.len()) {
+        if at.checked_add(bytes.len()).is_none_or(|end| end > len_of(&self.map)) {
             return false;
         }
         // SAFETY: in bounds (checked), distinct memory, exclusive by `&mut self`.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.map.as_mut_ptr().add(at), bytes.len()) };
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), base_of(&self.map).add(at), bytes.len()) };
         true
     }
 
     /// Zeroes everything from `at` on, on the device too.
-    pub(crate) fn wipe_from(&mut self, path: &Path, at: u64) -> io::Result<()> {
-        let file = File::options().read(true).write(true).open(path)?;
-        wipe(&self.map, &file, usize::try_from(at).map_err(io::Error::other)?)
+    pub(crate) fn wipe_from(&mut self, disk: &dyn Disk, path: &Path, at: u64) -> io::Result<()> {
+        wipe(&self.map, disk, path, usize::try_from(at).map_err(io::Error::other)?)
     }
 
     /// A range to be flushed, cut to the file.
     pub(crate) fn dirty(&self, from: u64, to: u64) -> DirtyRange {
-        let clip = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(self.map.len());
+        let clip = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(len_of(&self.map));
         DirtyRange { map: self.map.clone(), from: clip(from), to: clip(to) }
     }
 }

@@ -5,40 +5,53 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::consume_queue::ConsumeQueue;
+use crate::disk::DiskRef;
 use crate::error::StoreError;
 use crate::mapped::DirtyRange;
-use crate::{files, segments};
+use crate::segments;
 
 #[derive(Debug)]
 pub(crate) struct Queues {
+    disk: DiskRef,
     dir: PathBuf,
     file_size: u64,
     topics: HashMap<Box<str>, BTreeMap<i32, ConsumeQueue>>,
     /// A topic directory was created since the last flush.
     created: bool,
+    /// Files had to be removed while loading; entries of durable records may have been among them.
+    pub lost_files: bool,
 }
 
 impl Queues {
-    pub(crate) fn load(dir: PathBuf, file_size: u64) -> Result<Self, StoreError> {
+    /// Loads all queues; `repair` as for [`ConsumeQueue::load`].
+    pub(crate) fn load(
+        disk: &DiskRef,
+        dir: PathBuf,
+        file_size: u64,
+        repair: bool,
+    ) -> Result<Self, StoreError> {
+        let mut lost_files = false;
         let mut topics = HashMap::new();
-        for topic_dir in segments::directories(&dir)? {
+        for topic_dir in segments::directories(&**disk, &dir)? {
             let Some(topic) = topic_dir.file_name().and_then(|name| name.to_str()) else {
                 tracing::warn!(path = %topic_dir.display(), "not a topic name, ignored");
                 continue;
             };
             let mut queues = BTreeMap::new();
-            for queue_dir in segments::directories(&topic_dir)? {
+            for queue_dir in segments::directories(&**disk, &topic_dir)? {
                 match queue_dir.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok())
                 {
                     Some(id) => {
-                        queues.insert(id, ConsumeQueue::load(queue_dir, file_size)?);
+                        let (queue, lost) = ConsumeQueue::load(disk.clone(), queue_dir, file_size, repair)?;
+                        lost_files |= lost;
+                        queues.insert(id, queue);
                     }
                     None => tracing::warn!(path = %queue_dir.display(), "not a queue number, ignored"),
                 }
             }
             topics.insert(topic.into(), queues);
         }
-        Ok(Queues { dir, file_size, topics, created: false })
+        Ok(Queues { disk: disk.clone(), dir, file_size, topics, created: false, lost_files })
     }
 
     pub(crate) fn get(&self, topic: &str, queue_id: i32) -> Option<&ConsumeQueue> {
@@ -55,7 +68,7 @@ impl Queues {
             self.created |= !self.topics.contains_key(topic);
             let dir = self.dir.join(topic).join(queue_id.to_string());
             let queues = self.topics.entry(topic.into()).or_default();
-            queues.insert(queue_id, ConsumeQueue::new(dir, self.file_size));
+            queues.insert(queue_id, ConsumeQueue::new(self.disk.clone(), dir, self.file_size));
         }
         self.get_mut(topic, queue_id)
     }
@@ -81,13 +94,13 @@ impl Queues {
         let Some(queues) = self.topics.remove(topic) else { return Ok(false) };
         drop(queues);
         let from = self.dir.join(topic);
-        if !from.try_exists()? {
+        if self.disk.entry(&from)?.is_none() {
             return Ok(false);
         }
         if let Some(parent) = trash.parent() {
-            std::fs::create_dir_all(parent)?;
+            self.disk.create_dir(parent)?;
         }
-        std::fs::rename(from, trash)?;
+        self.disk.rename(&from, trash)?;
         self.created = true;
         Ok(true)
     }
@@ -95,7 +108,7 @@ impl Queues {
     /// Removes every queue: there is no log they could speak of.
     pub(crate) fn clear(&mut self) -> Result<(), StoreError> {
         self.topics.clear();
-        files::remove_tree(&self.dir).map_err(StoreError::io("remove", &self.dir))
+        self.disk.remove_tree(&self.dir).map_err(StoreError::io("remove", &self.dir))
     }
 
     /// Hands out what has to be flushed of the queues with at least `least_pages` dirty pages.
@@ -116,7 +129,6 @@ impl Queues {
         }
         dirs.sort_unstable();
         dirs.dedup();
-        dirs.retain(|dir| dir.exists());
         (ranges, dirs)
     }
 

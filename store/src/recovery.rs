@@ -153,7 +153,8 @@ fn plan(parts: &mut Parts<'_>, clean: bool, checkpoint: &Checkpoint) -> Result<P
         Some(positions) => file_of(parts, positions.log.min(positions.queues)),
         None => durable_by_time(parts, checkpoint),
     };
-    let mut from = if known.is_some() { strict_from } else { start };
+    let whole = known.is_none() || parts.queues.lost_files;
+    let mut from = if whole { start } else { strict_from };
     let mut index_from = 0;
     if let Some(index) = &mut parts.index {
         // only full files are flushed as a whole; the rest is rebuilt

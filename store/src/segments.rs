@@ -1,9 +1,9 @@
 //! Directories of segment files: names are start offsets in 20 decimal digits, sizes are fixed
 //! (`spec/store.md` sections 1 and 2).
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::disk::{Disk, remove_durably};
 use crate::error::StoreError;
 
 /// A file of a directory and the offset of its first byte.
@@ -24,12 +24,13 @@ pub(crate) fn path_of(dir: &Path, base: u64) -> PathBuf {
 /// # Errors
 /// A file of another size, or a gap between files.
 pub(crate) fn list<'a>(
+    disk: &dyn Disk,
     dirs: impl IntoIterator<Item = &'a Path>,
     size: u64,
 ) -> Result<Vec<SegmentFile>, StoreError> {
     let mut found = Vec::new();
     for dir in dirs {
-        for (path, len) in regular_files(dir)? {
+        for (path, len) in regular_files(disk, dir)? {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let digits = name.len() == 20 && name.bytes().all(|b| b.is_ascii_digit());
             match name.parse::<u64>().ok().filter(|base| digits && i64::try_from(*base).is_ok()) {
@@ -41,7 +42,7 @@ pub(crate) fn list<'a>(
     found.sort_by(|(a, _), (b, _)| (a.base, &a.path).cmp(&(b.base, &b.path)));
     if let Some((empty, _)) = found.pop_if(|(_, len)| *len == 0) {
         tracing::warn!(path = %empty.path.display(), "empty last segment removed");
-        fs::remove_file(&empty.path).map_err(StoreError::io("remove", &empty.path))?;
+        remove_durably(disk, &empty.path).map_err(StoreError::io("remove", &empty.path))?;
     }
     let mut expected = found.first().map_or(0, |(first, _)| first.base);
     for (file, actual) in &found {
@@ -59,41 +60,43 @@ pub(crate) fn list<'a>(
     Ok(found.into_iter().map(|(file, _)| file).collect())
 }
 
-/// Regular files of a directory with their sizes; none when the directory does not exist.
-pub(crate) fn regular_files(dir: &Path) -> Result<Vec<(PathBuf, u64)>, StoreError> {
-    let mut found = Vec::new();
-    for path in entries(dir)? {
-        let meta = fs::metadata(&path).map_err(StoreError::io("inspect", &path))?;
-        if meta.is_file() {
-            found.push((path, meta.len()));
+/// Removes what a crash may leave of files whose names were not durable yet: empty ones, and all behind a gap.
+/// For files that can be rebuilt only. True when a file with content was among them.
+pub(crate) fn remove_stragglers(disk: &dyn Disk, dir: &Path) -> Result<bool, StoreError> {
+    let mut expected = None;
+    let mut lost = false;
+    for (path, len) in regular_files(disk, dir)? {
+        let base = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u64>().ok());
+        let Some(base) = base else { continue };
+        if len > 0 && expected.is_none_or(|expected| base == expected) {
+            expected = base.checked_add(len);
+            continue;
         }
+        tracing::warn!(path = %path.display(), len, "left over by a crash, removed");
+        lost |= len > 0;
+        remove_durably(disk, &path).map_err(StoreError::io("remove", &path))?;
     }
-    Ok(found)
+    Ok(lost)
 }
 
-/// Sub-directories of a directory; none when it does not exist.
-pub(crate) fn directories(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let mut found = Vec::new();
-    for path in entries(dir)? {
-        if fs::metadata(&path).map_err(StoreError::io("inspect", &path))?.is_dir() {
-            found.push(path);
-        }
-    }
-    Ok(found)
+/// Regular files of a directory with their sizes, by name; none when the directory does not exist.
+pub(crate) fn regular_files(disk: &dyn Disk, dir: &Path) -> Result<Vec<(PathBuf, u64)>, StoreError> {
+    let found = disk.list(dir).map_err(StoreError::io("list", dir))?;
+    Ok(found.into_iter().filter(|entry| !entry.is_dir).map(|entry| (entry.path, entry.len)).collect())
 }
 
-fn entries(dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let listing = match fs::read_dir(dir) {
-        Ok(listing) => listing,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(StoreError::io("list", dir)(error)),
-    };
-    listing.map(|entry| entry.map(|e| e.path()).map_err(StoreError::io("list", dir))).collect()
+/// Sub-directories of a directory, by name; none when it does not exist.
+pub(crate) fn directories(disk: &dyn Disk, dir: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let found = disk.list(dir).map_err(StoreError::io("list", dir))?;
+    Ok(found.into_iter().filter(|entry| entry.is_dir).map(|entry| entry.path).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::disk::RealDisk;
 
     fn scratch(name: &str) -> PathBuf {
         let dir = std::env::temp_dir().join(format!("sansmq-segments-{}-{name}", std::process::id()));
@@ -105,7 +108,7 @@ mod tests {
     #[test]
     fn only_whole_neighbours_load() {
         let dir = scratch("load");
-        let list = |size| super::list([dir.as_path()], size);
+        let list = |size| super::list(&RealDisk::default(), [dir.as_path()], size);
         assert_eq!(list(10).unwrap(), []);
         fs::create_dir(dir.join("00000000000000000777")).unwrap();
         fs::write(dir.join("notes.txt"), b"x").unwrap();

@@ -7,6 +7,8 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::disk::Space;
+
 /// Takes an exclusive record lock on byte 0, as the reference does; false when somebody else holds one.
 ///
 /// Uses an open-file-description lock: it conflicts with the process-owned locks of other programs just the
@@ -55,21 +57,22 @@ pub(crate) fn next_data(file: &File, from: u64) -> io::Result<Option<u64>> {
     }
 }
 
-/// Size and free space of a file system, in bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Space {
-    pub total: u64,
-    pub free: u64,
-    /// Free for others than the superuser.
-    pub available: u64,
-}
-
-impl Space {
-    /// Used part of what an ordinary user could use, as a fraction.
-    pub(crate) fn used_ratio(&self) -> f64 {
-        let used = self.total.saturating_sub(self.free);
-        let whole = used + self.available;
-        if whole == 0 { 0.0 } else { used as f64 / whole as f64 }
+/// Takes space for `len` bytes at `from`; they read as zeros where nothing was written.
+pub(crate) fn allocate(file: &File, from: u64, len: u64) -> io::Result<()> {
+    if len == 0 {
+        return Ok(());
+    }
+    let from = libc::off_t::try_from(from).map_err(io::Error::other)?;
+    let len = libc::off_t::try_from(len).map_err(io::Error::other)?;
+    loop {
+        // SAFETY: plain call on an open descriptor.
+        if unsafe { libc::fallocate(file.as_raw_fd(), 0, from, len) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
     }
 }
 
@@ -86,4 +89,16 @@ pub(crate) fn space(path: &Path) -> io::Result<Space> {
     let stat = unsafe { stat.assume_init() };
     let unit = stat.f_frsize;
     Ok(Space { total: stat.f_blocks * unit, free: stat.f_bfree * unit, available: stat.f_bavail * unit })
+}
+
+/// Hour of the day in the machine's time zone, 0..=23.
+pub(crate) fn local_hour(wall_ms: i64) -> u8 {
+    let seconds = wall_ms.div_euclid(1000) as libc::time_t;
+    let mut civil = std::mem::MaybeUninit::<libc::tm>::zeroed();
+    // SAFETY: both pointers are valid for the call, which fills the second; all-zero bytes are a valid value.
+    let civil = unsafe {
+        libc::localtime_r(&raw const seconds, civil.as_mut_ptr());
+        civil.assume_init()
+    };
+    u8::try_from(civil.tm_hour).unwrap_or(0)
 }

@@ -149,7 +149,11 @@ impl<S: Store> Broker<S> {
             code::CLONE_GROUP_OFFSET => self.clone_group_offset(frame),
             code::INVOKE_BROKER_TO_RESET_OFFSET => self.reset_offset(now, frame),
             code::RESUME_CHECK_HALF_MESSAGE => self.resume_check(now, frame),
-            code::CLEAN_UNUSED_TOPIC | code::CLEAN_EXPIRED_CONSUMEQUEUE => Reply::success(),
+            code::CLEAN_UNUSED_TOPIC => Reply::success(),
+            code::CLEAN_EXPIRED_CONSUMEQUEUE | code::DELETE_EXPIRED_COMMITLOG => {
+                self.store.clean_now();
+                Reply::success()
+            }
             _ => return None,
         }))
     }

@@ -288,6 +288,8 @@ impl Store for MemoryStore {
 
     fn request_flush(&mut self) {}
 
+    fn clean_now(&mut self) {}
+
     fn tick(&mut self, _now: Now) {}
 
     fn deadline(&self) -> Option<Mono> {

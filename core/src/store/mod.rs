@@ -10,6 +10,7 @@
 pub mod append;
 pub mod memory;
 pub mod pull;
+pub mod retention;
 
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -276,6 +277,9 @@ pub trait Store {
 
     /// Asks for everything up to the current end to be made durable; a job follows.
     fn request_flush(&mut self);
+
+    /// An administrator asks for what has expired to be deleted now instead of at its hour; jobs follow.
+    fn clean_now(&mut self);
 
     /// Periodic duties (interval flush, checkpoint, clean-up); cheap when nothing is due.
     fn tick(&mut self, now: Now);

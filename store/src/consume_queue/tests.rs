@@ -1,4 +1,15 @@
+use std::sync::Arc;
+
 use super::*;
+use crate::disk::RealDisk;
+
+fn disk() -> DiskRef {
+    Arc::new(RealDisk::default())
+}
+
+fn load(dir: &Path) -> ConsumeQueue {
+    ConsumeQueue::load(disk(), dir.to_path_buf(), 200, false).unwrap().0
+}
 
 fn scratch(name: &str) -> PathBuf {
     let dir = std::env::temp_dir().join(format!("sansmq-queue-{}-{name}", std::process::id()));
@@ -11,7 +22,7 @@ fn entry(n: u64) -> QueueEntry {
 }
 
 fn filled(dir: &Path, count: u64) -> ConsumeQueue {
-    let mut queue = ConsumeQueue::new(dir.to_path_buf(), 200);
+    let mut queue = ConsumeQueue::new(disk(), dir.to_path_buf(), 200);
     for n in 0..count {
         queue.reserve(1).unwrap();
         assert!(queue.push(entry(n)));
@@ -27,7 +38,7 @@ fn entries_survive_reopening() {
         let queue = filled(&dir, count);
         assert_eq!((queue.max(), queue.log_end()), (count as i64, count * 100));
         drop(queue);
-        let queue = ConsumeQueue::load(dir.clone(), 200).unwrap();
+        let queue = load(&dir);
         assert_eq!((queue.max(), queue.log_end()), (count as i64, count * 100));
         assert!((0..count).all(|n| queue.entry(n as i64) == Some(entry(n))));
         assert_eq!((queue.entry(-1), queue.entry(count as i64)), (None, None));
@@ -38,7 +49,8 @@ fn entries_survive_reopening() {
 fn files_are_named_by_byte_offset() {
     let dir = scratch("names");
     drop(filled(&dir, 21));
-    let names: Vec<_> = segments::list([dir.as_path()], 200).unwrap().iter().map(|f| f.base).collect();
+    let names: Vec<_> =
+        segments::list(&*disk(), [dir.as_path()], 200).unwrap().iter().map(|f| f.base).collect();
     assert_eq!(names, [0, 200, 400]);
 }
 
@@ -52,21 +64,21 @@ fn cut_entries_do_not_come_back() {
     assert_eq!((queue.max(), queue.log_end()), (11, 1_100));
     assert!(queue.push(entry(11)));
     drop(queue);
-    let queue = ConsumeQueue::load(dir.clone(), 200).unwrap();
+    let queue = load(&dir);
     assert_eq!(queue.max(), 12);
-    assert_eq!(segments::list([dir.as_path()], 200).unwrap().len(), 2);
+    assert_eq!(segments::list(&*disk(), [dir.as_path()], 200).unwrap().len(), 2);
 }
 
 #[test]
 fn a_queue_may_start_late() {
     let dir = scratch("late");
-    let mut queue = ConsumeQueue::new(dir.clone(), 200);
+    let mut queue = ConsumeQueue::new(disk(), dir.clone(), 200);
     queue.put(13, entry(13)).unwrap();
     queue.put(15, entry(15)).unwrap();
     assert_eq!(queue.bounds(), QueueBounds { min: 13, max: 16 });
     assert_eq!(queue.entry(12), None);
     drop(queue);
-    let mut queue = ConsumeQueue::load(dir, 200).unwrap();
+    let mut queue = load(&dir);
     queue.correct_min(0);
     assert_eq!(queue.bounds(), QueueBounds { min: 13, max: 16 });
     queue.correct_min(1_400);
@@ -89,7 +101,7 @@ fn a_reservation_covers_file_borders() {
     let dir = scratch("reserve");
     let mut queue = filled(&dir, 8);
     queue.reserve(25).unwrap();
-    assert_eq!(segments::list([dir.as_path()], 200).unwrap().len(), 4);
+    assert_eq!(segments::list(&*disk(), [dir.as_path()], 200).unwrap().len(), 4);
     for n in 8..33 {
         assert!(queue.push(entry(n)));
     }
@@ -98,5 +110,5 @@ fn a_reservation_covers_file_borders() {
     assert_eq!((ranges.len(), dirs.len()), (4, 1));
     assert_eq!(queue.dirty_pages(), 0);
     drop(queue);
-    assert_eq!(ConsumeQueue::load(dir, 200).unwrap().max(), 33);
+    assert_eq!(load(&dir).max(), 33);
 }

@@ -1,14 +1,18 @@
 //! Opening a store.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use sansmq_core::store::pull::LogSource;
 use sansmq_core::time::Now;
 
 use super::FileStore;
+use super::space::SpaceState;
+use crate::abort;
 use crate::checkpoint::{Checkpoint, DurablePositions};
 use crate::commit_log::CommitLog;
 use crate::config::StoreConfig;
+use crate::disk::{Disk, DiskRef, RealDisk, create_durable_dir};
 use crate::error::StoreError;
 use crate::flush::Flusher;
 use crate::index::Index;
@@ -16,7 +20,6 @@ use crate::jobs::{self, Job, Outcome, QueueFlush, Work};
 use crate::lock::DirLock;
 use crate::queues::Queues;
 use crate::recovery::{Parts, RecoveryReport, recover};
-use crate::{abort, files};
 
 impl FileStore {
     /// Opens or creates the store in `config.root`, brings its files into agreement and marks it as running.
@@ -24,25 +27,38 @@ impl FileStore {
     /// # Errors
     /// [`StoreError`] names the file; nothing has been changed when a file cannot be loaded.
     pub fn open(config: StoreConfig, now: Now) -> Result<(FileStore, RecoveryReport), StoreError> {
+        Self::open_on(Arc::new(RealDisk::default()), config, now)
+    }
+
+    /// The same on a disk of your choice.
+    ///
+    /// # Errors
+    /// As [`FileStore::open`].
+    pub fn open_on(
+        disk: DiskRef,
+        config: StoreConfig,
+        now: Now,
+    ) -> Result<(FileStore, RecoveryReport), StoreError> {
         let config = config.normalised()?;
         let root = config.root.as_path();
-        let lock = DirLock::acquire(root)?;
-        let clean = abort::last_exit_was_clean(root)?;
-        let mut log = CommitLog::load(&config)?;
-        let mut queues = Queues::load(root.join("consumequeue"), config.consume_queue_file_size)?;
+        let lock = DirLock::acquire(&*disk, root)?;
+        let clean = abort::last_exit_was_clean(&*disk, root)?;
+        let mut log = CommitLog::load(&disk, &config)?;
+        let queue_dir = root.join("consumequeue");
+        let mut queues = Queues::load(&disk, queue_dir, config.consume_queue_file_size, !clean)?;
         let mut index = match config.message_index_enable {
-            true => Some(Index::load(root.join("index"), config.index_slots, config.index_entries)?),
+            true => Some(Index::load(&disk, root.join("index"), config.index_slots, config.index_entries)?),
             false => None,
         };
         let checkpoint_path = root.join("checkpoint");
         let mut checkpoint =
-            Checkpoint::read(&checkpoint_path).map_err(StoreError::io("read", &checkpoint_path))?;
+            Checkpoint::read(&*disk, &checkpoint_path).map_err(StoreError::io("read", &checkpoint_path))?;
 
         // everything can be read; from here on files change
-        abort::create(root, config.pid)?;
-        remove_trash(&root.join("trash"));
+        abort::create(&*disk, root, config.pid)?;
+        remove_trash(&*disk, &root.join("trash"));
         for dir in &config.commit_log_dirs {
-            files::create_dir(dir).map_err(StoreError::io("create", dir))?;
+            create_durable_dir(&*disk, dir).map_err(StoreError::io("create", dir))?;
         }
         let parts = Parts { config: &config, log: &mut log, queues: &mut queues, index: index.as_mut() };
         let mut report = recover(parts, clean, &checkpoint)?;
@@ -55,7 +71,7 @@ impl FileStore {
         checkpoint.queue_time = report.last_store_time;
         checkpoint.positions = Some(DurablePositions { log: end, queues: end });
         checkpoint.confirm_offset = i64::try_from(end).unwrap_or(i64::MAX);
-        make_durable(root, &log, &mut queues, index.as_mut(), &report, &mut checkpoint)?;
+        make_durable(&disk, root, &log, &mut queues, index.as_mut(), &report, &mut checkpoint)?;
 
         let flusher = Flusher::new(now, &config, end, checkpoint);
         let store = FileStore {
@@ -72,7 +88,8 @@ impl FileStore {
             spare_failed: None,
             closed: false,
             failed: false,
-            disk_full: false,
+            space: SpaceState::default(),
+            disk,
             _lock: lock,
             config,
         };
@@ -81,14 +98,15 @@ impl FileStore {
     }
 }
 
-fn remove_trash(dir: &Path) {
-    if let Err(error) = files::remove_tree(dir) {
+fn remove_trash(disk: &dyn Disk, dir: &Path) {
+    if let Err(error) = disk.remove_tree(dir) {
         tracing::warn!(path = %dir.display(), %error, "cannot remove the files of deleted topics");
     }
 }
 
 /// Writes back what recovery accepted or rebuilt, so that the checkpoint can speak of it.
 fn make_durable(
+    disk: &DiskRef,
     root: &Path,
     log: &CommitLog,
     queues: &mut Queues,
@@ -97,7 +115,7 @@ fn make_durable(
     checkpoint: &mut Checkpoint,
 ) -> Result<(), StoreError> {
     let flush = Work::FlushLog { ranges: log.dirty(report.scanned_from), end: log.end() };
-    if let Outcome::FlushLog { result, .. } = jobs::run(Job(flush)).0 {
+    if let Outcome::FlushLog { result, .. } = jobs::run(Job(flush, disk.clone())).0 {
         result.map_err(StoreError::io("flush the log of", root))?;
     }
     let (mut ranges, mut dirs) = queues.take_dirty(1);
@@ -109,8 +127,8 @@ fn make_durable(
     }
     let flush =
         QueueFlush { ranges, dirs, checkpoint: *checkpoint, checkpoint_path: root.join("checkpoint") };
-    if let Outcome::FlushQueues { result, .. } = jobs::run(Job(Work::FlushQueues(flush))).0 {
-        result.map_err(StoreError::io("flush the queues of", root))?;
+    if let Outcome::FlushQueues { result, .. } = jobs::run(Job(Work::FlushQueues(flush), disk.clone())).0 {
+        result.map_err(|error| StoreError::io("flush the queues of", root)(error.into()))?;
     }
     for (_, _, queue) in queues.iter_mut() {
         queue.close_mappings();

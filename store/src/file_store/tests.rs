@@ -47,7 +47,7 @@ fn a_failed_log_flush_is_final() {
     let mut store = open("log");
     append(&mut store).unwrap();
     store.request_flush();
-    let Some(Job(Work::FlushLog { end, .. })) = store.poll_job() else { panic!("a log flush is due") };
+    let Some(Job(Work::FlushLog { end, .. }, _)) = store.poll_job() else { panic!("a log flush is due") };
     assert_eq!(end, store.log_bounds().max);
     let result = Err(io::Error::from_raw_os_error(libc::EIO));
     store.complete(Now::default(), Done(Outcome::FlushLog { end, result }));
@@ -65,22 +65,30 @@ fn a_failed_queue_flush_keeps_the_old_checkpoint() {
     let mut store = open("queues");
     append(&mut store).unwrap();
     store.flusher.queues_due = Some(true);
-    let Some(Job(Work::FlushQueues(flush))) = store.poll_job() else { panic!("a queue flush is due") };
+    let Some(Job(Work::FlushQueues(flush), _)) = store.poll_job() else { panic!("a queue flush is due") };
     let before = store.flusher.written;
-    let result = Err(io::Error::from_raw_os_error(libc::EIO));
+    let result = Err(FlushError::Data(io::Error::from_raw_os_error(libc::EIO)));
     store.complete(Now::default(), Done(Outcome::FlushQueues { checkpoint: flush.checkpoint, result }));
     assert_eq!(store.flusher.written, before);
     assert!(!store.is_writable());
 }
 
+/// Runs the survey that the next look at the disk asks for.
+fn look(store: &mut FileStore) {
+    store.space.survey_due = true;
+    while let Some(job) = store.poll_job() {
+        store.complete(Now::default(), FileStore::run(job));
+    }
+}
+
 #[test]
 fn a_full_disk_refuses_writes_until_there_is_room() {
     let mut store = open("disk");
-    store.config.disk_warning_ratio = -1.0;
-    store.check_disk();
+    (store.config.retention.warning, store.config.retention.force) = (-2.0, -2.0);
+    look(&mut store);
     assert_eq!(append(&mut store), Err(AppendError::NotWritable));
-    store.config.disk_warning_ratio = 2.0;
-    store.check_disk();
+    (store.config.retention.warning, store.config.retention.force) = (2.0, 2.0);
+    look(&mut store);
     assert!(append(&mut store).is_ok());
     assert!(store.disk_use().total_bytes > 0);
 }

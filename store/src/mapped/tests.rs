@@ -1,4 +1,9 @@
 use super::*;
+use crate::disk::RealDisk;
+
+fn disk() -> RealDisk {
+    RealDisk::default()
+}
 
 fn scratch(name: &str) -> std::path::PathBuf {
     let dir = std::env::temp_dir().join(format!("sansmq-mapped-{}-{name}", std::process::id()));
@@ -9,7 +14,7 @@ fn scratch(name: &str) -> std::path::PathBuf {
 #[test]
 fn slices_outlive_the_segment_and_stay_put() {
     let path = scratch("slices");
-    let mut segment = LogSegment::create(&path, 8192, 8192).unwrap();
+    let mut segment = LogSegment::create(&disk(), &path, 8192, 8192).unwrap();
     segment.tail_mut(5).unwrap().copy_from_slice(b"first");
     assert!(segment.slice(8192, 1).is_none(), "not readable before the commit");
     segment.commit(5);
@@ -28,11 +33,11 @@ fn slices_outlive_the_segment_and_stay_put() {
 fn a_cut_zeroes_the_rest_and_spares_what_is_shared() {
     let path = scratch("cut");
     std::fs::write(&path, vec![7u8; 20_000]).unwrap();
-    let mut segment = LogSegment::open(&path, 0, 20_000).unwrap();
+    let mut segment = LogSegment::open(&disk(), &path, 0, 20_000).unwrap();
     assert_eq!((segment.end(), segment.remaining()), (20_000, 0));
     let held = segment.slice(0, 100).unwrap();
-    assert!(segment.cut(&path, 99).is_err());
-    segment.cut(&path, 100).unwrap();
+    assert!(segment.cut(&disk(), &path, 99).is_err());
+    segment.cut(&disk(), &path, 100).unwrap();
     assert_eq!((segment.end(), held.len()), (100, 100));
     let bytes = std::fs::read(&path).unwrap();
     assert!(bytes[..100].iter().all(|b| *b == 7) && bytes[100..].iter().all(|b| *b == 0));
@@ -41,9 +46,9 @@ fn a_cut_zeroes_the_rest_and_spares_what_is_shared() {
 #[test]
 fn tables_check_their_bounds() {
     let path = scratch("table");
-    let mut table = Table::create(&path, 100).unwrap();
+    let mut table = Table::create(&disk(), &path, 100).unwrap();
     assert!(table.put(96, b"abcd") && !table.put(97, b"abcd") && !table.put(u64::MAX, b"a"));
     assert_eq!(table.get::<4>(96), Some(*b"abcd"));
     assert_eq!((table.get::<4>(97), table.get::<1>(u64::MAX)), (None, None));
-    assert!(Table::open(&path, 101).is_err());
+    assert!(Table::open(&disk(), &path, 101).is_err());
 }

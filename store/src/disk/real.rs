@@ -1,0 +1,182 @@
+//! The file system of the machine.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use memmap2::{MmapOptions, MmapRaw};
+
+use super::{Disk, Entry, Map, Mapped, Space};
+use crate::sys;
+
+/// The file system of the machine.
+#[derive(Debug, Default)]
+pub struct RealDisk {
+    /// It was said already that space cannot be taken in advance.
+    sparse_noted: AtomicBool,
+}
+
+#[derive(Debug)]
+struct RealMap(MmapRaw);
+
+// SAFETY: the mapping stays in place until it is dropped, file pages are always initialised, and the store
+// makes sure no file is shortened while it is mapped.
+unsafe impl Mapped for RealMap {
+    fn memory(&self) -> (NonNull<u8>, usize) {
+        (NonNull::new(self.0.as_mut_ptr()).unwrap_or(NonNull::dangling()), self.0.len())
+    }
+
+    fn sync(&self, from: usize, to: usize) -> io::Result<()> {
+        self.0.flush_range(from, to.saturating_sub(from))
+    }
+}
+
+fn map_file(file: &File, size: u64) -> io::Result<Map> {
+    let len = usize::try_from(size).map_err(io::Error::other)?;
+    // a mapping longer than its file would fault on access instead of failing here
+    if file.metadata()?.len() < size {
+        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "file is shorter than its mapping"));
+    }
+    Ok(Arc::new(RealMap(MmapOptions::new().len(len).map_raw(file)?)))
+}
+
+fn for_changes(path: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).open(path)
+}
+
+/// A missing file is no failure here but an answer.
+fn optional<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn entry_of(path: PathBuf, meta: &fs::Metadata) -> Entry {
+    let modified_ms = meta.mtime().saturating_mul(1000).saturating_add(meta.mtime_nsec() / 1_000_000);
+    Entry { path, is_dir: meta.is_dir(), len: meta.len(), modified_ms }
+}
+
+impl Disk for RealDisk {
+    fn map(&self, path: &Path, len: u64) -> io::Result<Map> {
+        map_file(&for_changes(path)?, len)
+    }
+
+    fn create(&self, path: &Path, len: u64) -> io::Result<Map> {
+        if let Some(dir) = path.parent() {
+            fs::create_dir_all(dir)?;
+        }
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        if file.metadata()?.len() != len {
+            file.set_len(len)?;
+        }
+        map_file(&file, len)
+    }
+
+    fn allocate(&self, path: &Path, from: u64, to: u64) -> io::Result<()> {
+        match sys::allocate(&for_changes(path)?, from, to.saturating_sub(from)) {
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {
+                if !self.sparse_noted.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        path = %path.display(),
+                        "the file system cannot reserve space; files stay sparse and a full disk may go \
+                         unnoticed until it is too late"
+                    );
+                }
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        for_changes(path)?.sync_all()
+    }
+
+    fn next_data(&self, path: &Path, from: u64) -> io::Result<Option<u64>> {
+        sys::next_data(&File::open(path)?, from)
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        optional(fs::read(path))
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let file = File::options().write(true).create(true).truncate(false).open(path)?;
+        file.write_all_at(bytes, 0)?;
+        if file.metadata()?.len() != bytes.len() as u64 {
+            file.set_len(bytes.len() as u64)?;
+        }
+        file.sync_all()
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<Entry>> {
+        let Some(listing) = optional(fs::read_dir(dir))? else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for entry in listing {
+            let path = entry?.path();
+            // one that vanished meanwhile is not there
+            if let Some(meta) = optional(fs::metadata(&path))? {
+                found.push(entry_of(path, &meta));
+            }
+        }
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
+    }
+
+    fn entry(&self, path: &Path) -> io::Result<Option<Entry>> {
+        Ok(optional(fs::metadata(path))?.map(|meta| entry_of(path.to_path_buf(), &meta)))
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        fs::create_dir_all(dir)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        optional(fs::remove_file(path)).map(|_| ())
+    }
+
+    fn remove_tree(&self, path: &Path) -> io::Result<()> {
+        optional(fs::remove_dir_all(path)).map(|_| ())
+    }
+
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        let there = path.ancestors().find(|path| path.exists());
+        sys::space(there.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn fmt::Debug + Send>>> {
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        if !sys::lock_first_byte(&file)? {
+            return Ok(None);
+        }
+        file.write_all_at(b"lock", 0)?;
+        Ok(Some(Box::new(Locked(file))))
+    }
+}
+
+/// A lock that ends with the value; the file stays.
+#[derive(Debug)]
+struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        if let Err(error) = sys::unlock_first_byte(&self.0) {
+            tracing::warn!(%error, "cannot release the store's lock");
+        }
+    }
+}
