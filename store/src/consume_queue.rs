@@ -56,6 +56,8 @@ pub(crate) struct ConsumeQueue {
     created: bool,
     /// Offset behind the last entry recovery has compared with the log.
     verified: Option<i64>,
+    /// Files may be missing since a crash.
+    repair: bool,
 }
 
 impl ConsumeQueue {
@@ -76,6 +78,7 @@ impl ConsumeQueue {
             pending: Vec::new(),
             created: false,
             verified: None,
+            repair: false,
         }
     }
 
@@ -91,6 +94,7 @@ impl ConsumeQueue {
         let lost = repair && segments::remove_stragglers(&*disk, &dir)?;
         let found = segments::list(&*disk, [dir.as_path()], file_size)?;
         let mut queue = ConsumeQueue::new(disk, dir, file_size);
+        queue.repair = repair;
         let (Some(first), Some(last)) = (found.first(), found.last()) else {
             return Ok((queue, lost));
         };
@@ -273,7 +277,12 @@ impl ConsumeQueue {
             (self.first, self.files_end, self.min) = (self.end, self.end, offset);
         }
         if target < self.first {
-            return Ok(());
+            if !self.repair {
+                return Ok(());
+            }
+            // a crash has taken the first files; what the others hold comes later in the log and is put again
+            self.remove_all_files()?;
+            return self.put(offset, entry);
         }
         while self.end < target {
             self.reserve(1)?;
@@ -283,6 +292,18 @@ impl ConsumeQueue {
         }
         self.reserve(1)?;
         if self.push(entry) { Ok(()) } else { Err(failed()) }
+    }
+
+    fn remove_all_files(&mut self) -> io::Result<()> {
+        self.close_mappings();
+        self.spare.clear();
+        self.pending.clear();
+        while self.files_end > self.first {
+            remove_durably(&*self.disk, &segments::path_of(&self.dir, self.files_end - self.file_size))?;
+            self.files_end -= self.file_size;
+        }
+        (self.end, self.flushed, self.log_end) = (self.first, self.first, 0);
+        Ok(())
     }
 
     fn replace(&mut self, target: u64, entry: QueueEntry) -> io::Result<()> {

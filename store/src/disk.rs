@@ -5,6 +5,7 @@
 //! directly, and only `sync` talks to the device. So the hot path is the same whatever lies below it.
 
 mod real;
+mod sim;
 
 use std::fmt;
 use std::io;
@@ -13,6 +14,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 pub use real::RealDisk;
+pub use sim::{SimConfig, SimDisk};
 
 /// A disk shared by the parts of a store and its jobs.
 pub type DiskRef = Arc<dyn Disk>;
@@ -143,6 +145,12 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// What the file system says.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Renames a file unless the new name is taken.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`], or what the file system says.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file; a missing one is fine.
     ///

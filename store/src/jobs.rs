@@ -101,7 +101,7 @@ pub(crate) fn run(job: Job) -> Done {
             Outcome::FlushQueues { checkpoint: flush.checkpoint, result: flush_queues(disk, &flush) }
         }
         Work::CreateSegment { path, base, size } => {
-            let result = LogSegment::create(disk, &path, base, size);
+            let result = LogSegment::create_ahead(disk, &path, base, size);
             Outcome::CreateSegment { path, base, result }
         }
         Work::Survey(ask) => Outcome::Survey(look(disk, ask)),

@@ -16,6 +16,8 @@ use crate::disk::{Disk, Map};
 
 /// Zeroes are looked for and written in pieces of this many bytes.
 const PAGE: usize = 4096;
+/// Extension of a file that is being created ahead of need.
+pub(crate) const DRAFT: &str = "draft";
 
 fn base_of(map: &Map) -> *mut u8 {
     map.memory().0.as_ptr()
@@ -93,6 +95,27 @@ impl LogSegment {
             if !existed {
                 let _ = disk.remove(path);
             }
+        })?;
+        let mut segment = Self::from_map(map, base);
+        segment.allocated = true;
+        Ok(segment)
+    }
+
+    /// As [`Self::create`], but under another name until everything else is done, and only if nobody has created
+    /// the file meanwhile. So this never touches, and above all never syncs, a file that is in use already: the
+    /// failure of such a sync would be seen here instead of where it matters.
+    pub(crate) fn create_ahead(disk: &dyn Disk, path: &Path, base: u64, size: u64) -> io::Result<Self> {
+        let draft = path.with_extension(DRAFT);
+        let build = || -> io::Result<Map> {
+            let map = disk.create(&draft, size)?;
+            disk.allocate(&draft, 0, size)?;
+            disk.sync_file(&draft)?;
+            disk.rename_new(&draft, path)?;
+            path.parent().map_or(Ok(()), |dir| disk.sync_dir(dir))?;
+            Ok(map)
+        };
+        let map = build().inspect_err(|_| {
+            let _ = disk.remove(&draft);
         })?;
         let mut segment = Self::from_map(map, base);
         segment.allocated = true;

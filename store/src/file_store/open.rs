@@ -18,6 +18,7 @@ use crate::flush::Flusher;
 use crate::index::Index;
 use crate::jobs::{self, Job, Outcome, QueueFlush, Work};
 use crate::lock::DirLock;
+use crate::mapped::DRAFT;
 use crate::queues::Queues;
 use crate::recovery::{Parts, RecoveryReport, recover};
 
@@ -59,6 +60,7 @@ impl FileStore {
         remove_trash(&*disk, &root.join("trash"));
         for dir in &config.commit_log_dirs {
             create_durable_dir(&*disk, dir).map_err(StoreError::io("create", dir))?;
+            remove_drafts(&*disk, dir)?;
         }
         let parts = Parts { config: &config, log: &mut log, queues: &mut queues, index: index.as_mut() };
         let mut report = recover(parts, clean, &checkpoint)?;
@@ -96,6 +98,16 @@ impl FileStore {
         tracing::info!(clean, end, records = report.records, stopped_by = ?report.stopped_by, "store opened");
         Ok((store, report))
     }
+}
+
+/// Removes files whose creation was cut short by a crash.
+fn remove_drafts(disk: &dyn Disk, dir: &Path) -> Result<(), StoreError> {
+    for entry in disk.list(dir).map_err(StoreError::io("list", dir))? {
+        if !entry.is_dir && entry.path.extension().is_some_and(|extension| extension == DRAFT) {
+            disk.remove(&entry.path).map_err(StoreError::io("remove", &entry.path))?;
+        }
+    }
+    Ok(())
 }
 
 fn remove_trash(disk: &dyn Disk, dir: &Path) {

@@ -112,10 +112,17 @@ impl FileStore {
         }
         self.space.survey_in_flight = true;
         Some(SurveyAsk {
-            files: self.log.oldest(self.config.retention.batch_max, self.flusher.durable),
+            files: self.log.oldest(self.config.retention.batch_max, self.safe_to_lose()),
             log_dirs: self.log.dirs().to_vec(),
             queue_dir: self.queues.dir().to_path_buf(),
         })
+    }
+
+    /// Byte of the log below which the queues can do without it: their entries are durable. Otherwise a crash
+    /// could leave a queue without any trace of the offsets it has given out.
+    fn safe_to_lose(&self) -> u64 {
+        let queues = self.flusher.written.positions.map_or(0, |positions| positions.queues);
+        queues.min(self.flusher.durable)
     }
 
     /// The file that is to be removed next.
