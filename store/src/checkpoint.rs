@@ -13,7 +13,8 @@ use crate::disk::Disk;
 /// Bytes of the file.
 pub(crate) const LEN: usize = 4096;
 const POSITIONS_AT: usize = 64;
-const POSITIONS_MAGIC: u64 = 0x5361_6E73_4D51_0001;
+const POSITIONS_MAGIC: u64 = 0x5361_6E73_4D51_0002;
+const POSITIONS_LEN: usize = 56;
 
 /// Log positions below which data is on the device, in bytes of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,9 @@ pub struct DurablePositions {
     pub log: u64,
     /// Consume-queue entries of all records below it.
     pub queues: u64,
+    /// Name, as a number, of the newest index file that was full and flushed. End times do not tell: several
+    /// files can end within a millisecond.
+    pub index: u64,
 }
 
 /// The content of the file; times are milliseconds since the Unix epoch.
@@ -52,6 +56,7 @@ impl Checkpoint {
             times.iter().for_each(|time| out.extend_from_slice(&time.to_be_bytes()));
             out.extend_from_slice(&positions.log.to_be_bytes());
             out.extend_from_slice(&positions.queues.to_be_bytes());
+            out.extend_from_slice(&positions.index.to_be_bytes());
             let sum = crc32fast::hash(&out[POSITIONS_AT..]);
             out.extend_from_slice(&sum.to_be_bytes());
         }
@@ -65,7 +70,7 @@ impl Checkpoint {
             bytes.get(at..).and_then(|rest| rest.first_chunk().copied()).unwrap_or_default()
         };
         let int = |at| i64::from_be_bytes(word(at));
-        let end = POSITIONS_AT + 48;
+        let end = POSITIONS_AT + POSITIONS_LEN;
         let sum = bytes.get(POSITIONS_AT..end).map(crc32fast::hash);
         let stored = bytes.get(end..).and_then(|rest| rest.first_chunk().copied()).map(u32::from_be_bytes);
         let valid = sum.is_some()
@@ -82,6 +87,7 @@ impl Checkpoint {
             positions: valid.then(|| DurablePositions {
                 log: position(POSITIONS_AT + 32),
                 queues: position(POSITIONS_AT + 40),
+                index: position(POSITIONS_AT + 48),
             }),
         }
     }
@@ -110,7 +116,7 @@ mod tests {
             index_time: 7,
             master_flushed_offset: 0,
             confirm_offset: 9,
-            positions: Some(DurablePositions { log: 100, queues: 90 }),
+            positions: Some(DurablePositions { log: 100, queues: 90, index: 80 }),
         };
         let mut bytes = point.encode();
         assert_eq!((bytes.len(), Checkpoint::decode(&bytes)), (LEN, point));

@@ -169,13 +169,17 @@ impl FileStore {
         let least = if thorough { 1 } else { self.config.flush_queue_pages };
         let (mut ranges, mut dirs) = self.queues.take_dirty(least);
         let mut checkpoint = self.flusher.current;
+        let mut full = None;
         if let Some(index) = self.index.as_mut().filter(|index| close || index.has_full_files_to_flush()) {
             let (index_ranges, dir, full_until) = index.take_dirty(close);
             ranges.extend(index_ranges);
             dirs.extend(dir);
-            checkpoint.index_time = full_until.unwrap_or(checkpoint.index_time);
+            full = full_until;
         }
         let mut positions = checkpoint.positions.unwrap_or_default();
+        if let Some((time, name)) = full {
+            (checkpoint.index_time, positions.index) = (time, name);
+        }
         positions.log = self.flusher.durable;
         if thorough {
             positions.queues = self.log.end();
@@ -244,7 +248,7 @@ impl FileStore {
         current.index_time = checkpoint.index_time;
         current.confirm_offset = checkpoint.confirm_offset;
         if let (Some(positions), Some(done)) = (&mut current.positions, checkpoint.positions) {
-            positions.queues = done.queues;
+            (positions.queues, positions.index) = (done.queues, done.index);
         }
     }
 

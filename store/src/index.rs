@@ -75,6 +75,8 @@ pub(crate) struct Found {
 /// What decides whether a file can be trusted after a crash.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FileState {
+    /// The name as a number.
+    pub name: u64,
     /// Milliseconds since the Unix epoch.
     pub end_time: i64,
     /// Log offset of the last record entered.
@@ -321,6 +323,7 @@ impl Index {
         let mut kept = VecDeque::with_capacity(before);
         for file in self.files.drain(..) {
             let state = FileState {
+                name: file.name,
                 end_time: file.header.end_time,
                 end_offset: u64::try_from(file.header.end_offset).unwrap_or(0),
                 full: i64::from(file.header.count) >= i64::from(self.entries),
@@ -336,13 +339,13 @@ impl Index {
     }
 
     /// Parts to be flushed: full files, and with `all` the newest one too. Also the directory when files were
-    /// added, and the end time of the newest full file.
-    pub(crate) fn take_dirty(&mut self, all: bool) -> (Vec<DirtyRange>, Option<PathBuf>, Option<i64>) {
+    /// added, and end time and name of the newest full file.
+    pub(crate) fn take_dirty(&mut self, all: bool) -> (Vec<DirtyRange>, Option<PathBuf>, Option<(i64, u64)>) {
         let mut ranges = std::mem::take(&mut self.pending);
         if let Some(last) = self.files.back().filter(|_| all) {
             ranges.push(last.table.dirty(0, u64::MAX));
         }
-        let full = self.files.iter().rev().nth(1).map(|file| file.header.end_time);
+        let full = self.files.iter().rev().nth(1).map(|file| (file.header.end_time, file.name));
         (ranges, std::mem::take(&mut self.created).then(|| self.dir.clone()), full)
     }
 

@@ -158,7 +158,9 @@ fn plan(parts: &mut Parts<'_>, clean: bool, checkpoint: &Checkpoint) -> Result<P
     let mut index_from = 0;
     if let Some(index) = &mut parts.index {
         // only full files are flushed as a whole; the rest is rebuilt
-        index.remove_where(|file| !file.full || file.end_time > checkpoint.index_time)?;
+        let newest = checkpoint.positions.map_or(u64::MAX, |positions| positions.index);
+        index
+            .remove_where(|file| !file.full || file.end_time > checkpoint.index_time || file.name > newest)?;
         // the last indexed record may have more keys than fitted into the file
         index_from = index.end_offset().unwrap_or(start);
     }

@@ -71,7 +71,7 @@ impl FileStore {
         }
         checkpoint.log_time = report.last_store_time;
         checkpoint.queue_time = report.last_store_time;
-        checkpoint.positions = Some(DurablePositions { log: end, queues: end });
+        checkpoint.positions = Some(DurablePositions { log: end, queues: end, index: 0 });
         checkpoint.confirm_offset = i64::try_from(end).unwrap_or(i64::MAX);
         make_durable(&disk, root, &log, &mut queues, index.as_mut(), &report, &mut checkpoint)?;
 
@@ -135,7 +135,11 @@ fn make_durable(
         let (index_ranges, dir, full_until) = index.take_dirty(false);
         ranges.extend(index_ranges);
         dirs.extend(dir);
-        checkpoint.index_time = full_until.unwrap_or(0);
+        let (time, name) = full_until.unwrap_or_default();
+        checkpoint.index_time = time;
+        if let Some(positions) = &mut checkpoint.positions {
+            positions.index = name;
+        }
     }
     let flush =
         QueueFlush { ranges, dirs, checkpoint: *checkpoint, checkpoint_path: root.join("checkpoint") };
