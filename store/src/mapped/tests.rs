@@ -52,3 +52,20 @@ fn tables_check_their_bounds() {
     assert_eq!((table.get::<4>(97), table.get::<1>(u64::MAX)), (None, None));
     assert!(Table::open(&disk(), &path, 101).is_err());
 }
+
+#[test]
+fn log_files_get_their_space_when_they_are_created() {
+    use std::os::unix::fs::MetadataExt;
+    let path = scratch("space");
+    drop(LogSegment::create_ahead(&disk(), &path, 0, 1 << 20).unwrap());
+    let meta = std::fs::metadata(&path).unwrap();
+    assert!(meta.blocks() * 512 >= 1 << 20, "{} blocks", meta.blocks());
+    assert!(LogSegment::create_ahead(&disk(), &path, 0, 1 << 20).is_err(), "never over another file");
+    // one that was created sparse gets it before it is written to
+    let sparse = scratch("sparse");
+    std::fs::File::create(&sparse).unwrap().set_len(1 << 20).unwrap();
+    let mut segment = LogSegment::open(&disk(), &sparse, 0, 1 << 20).unwrap();
+    segment.cut(&disk(), &sparse, 100).unwrap();
+    segment.allocate(&disk(), &sparse).unwrap();
+    assert!(std::fs::metadata(&sparse).unwrap().blocks() * 512 >= 1 << 20);
+}

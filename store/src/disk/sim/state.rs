@@ -197,7 +197,11 @@ impl State {
     pub fn sync(&mut self, file: u64, from: usize, to: usize) -> io::Result<()> {
         let dirty = self.dirty(file, from, to);
         let fails = self.config.sync_failures > 0 && self.roll(self.config.sync_failures) == 0;
+        let wall_ms = self.wall_ms;
         let Some(state) = self.files.get_mut(&file) else { return Err(not_found()) };
+        if !dirty.is_empty() {
+            state.modified_ms = wall_ms;
+        }
         if !fails {
             state.durable.resize(state.memory.len(), 0);
             dirty.into_iter().for_each(|sector| self.write_sector(file, sector));
