@@ -1,6 +1,7 @@
 //! Core machines and stores, put together into a node.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use sansmq_core::broker::Broker;
 use sansmq_core::broker::settings::Settings as BrokerSettings;
@@ -14,7 +15,8 @@ use sansmq_core::store::Store;
 use sansmq_core::store::retention::{Retention, parse_hours};
 use sansmq_core::time::Now;
 use sansmq_core::wire::{Encoding, Limits};
-use sansmq_store::{FileStore, FlushType, StoreConfig};
+use sansmq_store::disk::RealDisk;
+use sansmq_store::{FileStore, FlushType, RecoveryProgress, StoreConfig};
 
 use crate::Node;
 use crate::error::HostError;
@@ -199,7 +201,9 @@ pub fn add_broker(node: &mut Node, mut setup: BrokerSetup, now: Now) -> Result<B
         BrokerSettings::new(setup.config, setup.store, setup.server, setup.client, setup.auth, memory)?;
     settings.others = file.iter().map(|p| (p.key.clone(), p.value.clone())).collect();
     let root = settings.store.store_path_root_dir.clone();
-    let (store, report) = FileStore::open(store_config(&settings, memory), now)?;
+    let disk = Arc::new(RealDisk::default());
+    let mut say = |progress: &RecoveryProgress| println!("{progress}");
+    let (store, report) = FileStore::open_on(disk, store_config(&settings, memory), now, &mut say)?;
     tracing::info!(?report, root, "message store is open");
     let meta = load::broker_meta(&root)?;
     let bind_ip = settings.server.bind_address.clone();

@@ -83,7 +83,7 @@ impl ConsumeQueue {
     }
 
     /// Opens what is in `dir` and finds the end of the entries, looking from the third last file on.
-    /// With `repair`, files that a crash has left without content or behind a gap are removed; the second
+    /// Files without content are removed, and with `repair` those that a crash has left behind a gap; the second
     /// result says whether entries may have gone that way.
     pub(crate) fn load(
         disk: DiskRef,
@@ -91,7 +91,7 @@ impl ConsumeQueue {
         file_size: u64,
         repair: bool,
     ) -> Result<(Self, bool), StoreError> {
-        let lost = repair && segments::remove_stragglers(&*disk, &dir)?;
+        let lost = segments::remove_stragglers(&*disk, &dir, repair)?;
         let found = segments::list(&*disk, [dir.as_path()], file_size)?;
         let mut queue = ConsumeQueue::new(disk, dir, file_size);
         queue.repair = repair;
@@ -381,6 +381,16 @@ impl ConsumeQueue {
         }
     }
 
+    /// Lets a queue without entries begin at 0 again: the name of an empty file is all that a crash has left of
+    /// it. Only for a log that still has its beginning.
+    pub(crate) fn forget_if_empty(&mut self) -> io::Result<()> {
+        if self.end == self.first && self.first > 0 {
+            self.remove_all_files()?;
+            (self.first, self.files_end, self.end, self.flushed, self.min) = (0, 0, 0, 0, 0);
+        }
+        Ok(())
+    }
+
     /// Sets the first readable offset to the first entry whose record still exists.
     pub(crate) fn correct_min(&mut self, log_start: u64) {
         let first = index(self.first);
@@ -388,14 +398,17 @@ impl ConsumeQueue {
         self.min = if whole { first } else { self.first_from(log_start) };
     }
 
-    /// Forgets the files whose records all lie in front of `log_start`, never the last one, and says where they
-    /// lie.
-    pub(crate) fn take_expired(&mut self, log_start: u64) -> Vec<PathBuf> {
+    /// Forgets the files whose records all lie in front of `log_start`, and says where they lie. A file goes only
+    /// once the next one has an entry for a record below `durable`, the byte of the log up to which queue
+    /// entries are on the device: else a crash could leave a queue that has forgotten how far it was.
+    pub(crate) fn take_expired(&mut self, log_start: u64, durable: u64) -> Vec<PathBuf> {
         let mut gone = Vec::new();
         while self.first + self.file_size < self.files_end && self.first + self.file_size <= self.end {
             let last = self.entry_at(index(self.first + self.file_size) - 1);
             // a filler leads nowhere, so it tells nothing; the file goes with a later one or stays
-            if !last.is_some_and(|entry| entry != FILLER && entry.offset < log_start) {
+            let next = self.entry_at(index(self.first + self.file_size));
+            let kept = next.is_some_and(|e| e != FILLER && e.offset.saturating_add(e.size.into()) <= durable);
+            if !kept || !last.is_some_and(|entry| entry != FILLER && entry.offset < log_start) {
                 break;
             }
             self.reading.get_mut().take();

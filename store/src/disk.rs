@@ -104,6 +104,14 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// What the file system says.
     fn next_data(&self, path: &Path, from: u64) -> io::Result<Option<u64>>;
 
+    /// Makes the bytes `from..to` of a file read as zeros, giving up their space where that is how it is done.
+    /// Seen through mappings at once, durable after a sync. False, and nothing done, where the file system has
+    /// no such operation.
+    ///
+    /// # Errors
+    /// What the file system says.
+    fn zero(&self, path: &Path, from: u64, to: u64) -> io::Result<bool>;
+
     /// Content of a small file; `None` when it does not exist.
     ///
     /// # Errors

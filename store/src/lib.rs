@@ -27,4 +27,4 @@ pub use config::{FlushType, StoreConfig};
 pub use error::StoreError;
 pub use file_store::FileStore;
 pub use jobs::{Done, Job};
-pub use recovery::RecoveryReport;
+pub use recovery::{RecoveryProgress, RecoveryReport};

@@ -206,6 +206,7 @@ impl LogSegment {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "cannot cut the log at a byte in use"));
         };
         self.written = at;
+        self.allocated = false;
         wipe(&self.map, disk, path, at)
     }
 
@@ -216,8 +217,13 @@ impl LogSegment {
     }
 }
 
-/// Zeroes what is not zero from `at` on, page by page and without filling holes, then writes it back.
+/// Zeroes everything from `at` on, on the device too. Where the file system cannot do it, page by page what is
+/// not zero, without filling holes.
 fn wipe(map: &Map, disk: &dyn Disk, path: &Path, at: usize) -> io::Result<()> {
+    if disk.zero(path, at as u64, len_of(map) as u64)? {
+        disk.sync_file(path)?;
+        return DirtyRange { map: map.clone(), from: at.min(len_of(map)), to: len_of(map) }.sync();
+    }
     let mut next = at;
     while next < len_of(map) {
         let Some(data) = disk.next_data(path, next as u64)? else { break };

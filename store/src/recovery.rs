@@ -7,11 +7,13 @@
 //! the records behind it.
 
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use sansmq_core::message::record::{self, Head, Record};
 use sansmq_core::message::sysflag;
 use sansmq_core::store::QueueEntry;
 use sansmq_core::store::append::{for_each_key, key_hash, record_tags};
+use sansmq_core::store::pull::LogSource;
 
 use crate::checkpoint::Checkpoint;
 use crate::commit_log::CommitLog;
@@ -22,6 +24,11 @@ use crate::queues::Queues;
 
 /// How far behind the checkpoint's times a file's first record must lie for the file to count as durable, ms.
 const CHECKPOINT_MARGIN_MS: i64 = 3000;
+
+/// Bytes between looks at the clock during a scan.
+const LOOK_BYTES: u64 = 8 << 20;
+/// Time between words about progress.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Fewest bytes of log a message takes: an item of a batch that is stored as one record.
 const MIN_MESSAGE_LEN: u64 = 22;
@@ -45,6 +52,83 @@ pub struct RecoveryReport {
     pub damaged_files: Vec<u64>,
     /// Store time of the last record, milliseconds since the Unix epoch.
     pub last_store_time: i64,
+    /// What the scans took.
+    pub scan_time: Duration,
+}
+
+/// How far a scan of the log has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RecoveryProgress {
+    /// Records accepted by this scan.
+    pub records: u64,
+    /// Bytes read by this scan, and bytes there are for it to read.
+    pub bytes: u64,
+    pub total_bytes: u64,
+    /// Since the scan began.
+    pub elapsed: Duration,
+}
+
+impl RecoveryProgress {
+    /// Part done, in percent.
+    #[must_use]
+    pub fn percent(&self) -> f64 {
+        if self.total_bytes == 0 { 100.0 } else { self.bytes as f64 * 100.0 / self.total_bytes as f64 }
+    }
+
+    /// Speed so far in megabytes (10^6 bytes) per second.
+    #[must_use]
+    pub fn megabytes_per_second(&self) -> f64 {
+        let seconds = self.elapsed.as_secs_f64();
+        if seconds > 0.0 { self.bytes as f64 / 1e6 / seconds } else { 0.0 }
+    }
+}
+
+impl std::fmt::Display for RecoveryProgress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (percent, speed) = (self.percent(), self.megabytes_per_second());
+        write!(f, "recovery: {percent:.1} %, {} records, {speed:.0} MB/s", self.records)
+    }
+}
+
+/// Tells of progress now and then.
+struct Meter<'a> {
+    tell: &'a mut dyn FnMut(&RecoveryProgress),
+    began: Instant,
+    told: Instant,
+    next_look: u64,
+    total_bytes: u64,
+}
+
+impl<'a> Meter<'a> {
+    fn new(tell: &'a mut dyn FnMut(&RecoveryProgress), total_bytes: u64) -> Self {
+        let now = Instant::now();
+        Meter { tell, began: now, told: now, next_look: LOOK_BYTES, total_bytes }
+    }
+
+    /// Cheap unless enough bytes have passed.
+    fn at(&mut self, bytes: u64, records: u64) {
+        if bytes >= self.next_look {
+            self.next_look = bytes + LOOK_BYTES;
+            if self.told.elapsed() >= TELL_EVERY {
+                self.told = Instant::now();
+                self.say(bytes, records);
+            }
+        }
+    }
+
+    fn end(&mut self, bytes: u64, records: u64) {
+        self.total_bytes = bytes; // what is left of the files is empty
+        if self.began.elapsed() >= TELL_EVERY {
+            self.say(bytes, records);
+        }
+    }
+
+    fn say(&mut self, bytes: u64, records: u64) {
+        let total_bytes = self.total_bytes.max(bytes);
+        let progress = RecoveryProgress { records, bytes, total_bytes, elapsed: self.began.elapsed() };
+        tracing::info!("{progress}");
+        (self.tell)(&progress);
+    }
 }
 
 /// The parts recovery works on.
@@ -53,6 +137,8 @@ pub(crate) struct Parts<'a> {
     pub log: &'a mut CommitLog,
     pub queues: &'a mut Queues,
     pub index: Option<&'a mut Index>,
+    /// Hears of progress about once a second, and at the end of a scan that took longer.
+    pub progress: &'a mut dyn FnMut(&RecoveryProgress),
 }
 
 /// Where to look.
@@ -86,6 +172,7 @@ pub(crate) fn recover(
     }
     let mut plan = plan(&mut parts, clean, checkpoint)?;
     let mut scans = 0;
+    let began = Instant::now();
     let mut report: RecoveryReport = loop {
         scans += 1;
         let report = scan(&mut parts, &plan)?;
@@ -110,13 +197,16 @@ pub(crate) fn recover(
         plan.index_from = parts.index.as_ref().and_then(|index| index.end_offset()).unwrap_or(start);
         plan.from = file_of(&parts, plan.index_from).min(plan.strict_from);
     };
-    (report.clean, report.scans) = (clean, scans);
+    (report.clean, report.scans, report.scan_time) = (clean, scans, began.elapsed());
     let end = report.log_end;
     for (_, _, queue) in parts.queues.iter_mut() {
         if !clean {
             queue.drop_unverified()?;
         }
         queue.drop_from(end)?;
+        if parts.log.start() == 0 {
+            queue.forget_if_empty().map_err(StoreError::io("remove files of", queue.dir()))?;
+        }
     }
     parts.log.cut(end)?;
     let start = parts.log.start();
@@ -187,6 +277,7 @@ fn durable_by_time(parts: &Parts<'_>, checkpoint: &Checkpoint) -> u64 {
 fn scan(parts: &mut Parts<'_>, plan: &Plan) -> Result<Option<RecoveryReport>, StoreError> {
     let mut report = RecoveryReport { scanned_from: plan.from, log_end: plan.from, ..Default::default() };
     let bases: Vec<u64> = parts.log.bases().filter(|base| *base >= plan.from).collect();
+    let mut meter = Meter::new(parts.progress, parts.log.end().saturating_sub(plan.from));
     for base in bases {
         let strict = base >= plan.strict_from;
         let Some(bytes) = parts.log.written_from(base) else { break };
@@ -210,6 +301,7 @@ fn scan(parts: &mut Parts<'_>, plan: &Plan) -> Result<Option<RecoveryReport>, St
                     report.records += 1;
                     report.last_store_time = report.last_store_time.max(record.store_timestamp);
                     at += record.total_size;
+                    meter.at(position - plan.from, report.records);
                 }
                 Step::EndOfFile => {
                     at = bytes.len();
@@ -237,6 +329,7 @@ fn scan(parts: &mut Parts<'_>, plan: &Plan) -> Result<Option<RecoveryReport>, St
             }
         }
     }
+    meter.end(report.log_end - plan.from, report.records);
     Ok(Some(report))
 }
 

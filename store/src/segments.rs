@@ -60,19 +60,20 @@ pub(crate) fn list<'a>(
     Ok(found.into_iter().map(|(file, _)| file).collect())
 }
 
-/// Removes what a crash may leave of files whose names were not durable yet: empty ones, and all behind a gap.
+/// Removes what may be left of files that were created but not flushed: empty ones, and after a crash (`gaps`)
+/// also all behind a gap, since names need not have become durable in order.
 /// For files that can be rebuilt only. True when a file with content was among them.
-pub(crate) fn remove_stragglers(disk: &dyn Disk, dir: &Path) -> Result<bool, StoreError> {
+pub(crate) fn remove_stragglers(disk: &dyn Disk, dir: &Path, gaps: bool) -> Result<bool, StoreError> {
     let mut expected = None;
     let mut lost = false;
     for (path, len) in regular_files(disk, dir)? {
         let base = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u64>().ok());
         let Some(base) = base else { continue };
-        if len > 0 && expected.is_none_or(|expected| base == expected) {
+        if len > 0 && (!gaps || expected.is_none_or(|expected| base == expected)) {
             expected = base.checked_add(len);
             continue;
         }
-        tracing::warn!(path = %path.display(), len, "left over by a crash, removed");
+        tracing::warn!(path = %path.display(), len, "left over, removed");
         lost |= len > 0;
         remove_durably(disk, &path).map_err(StoreError::io("remove", &path))?;
     }

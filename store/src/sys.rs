@@ -59,6 +59,15 @@ pub(crate) fn next_data(file: &File, from: u64) -> io::Result<Option<u64>> {
 
 /// Takes space for `len` bytes at `from`; they read as zeros where nothing was written.
 pub(crate) fn allocate(file: &File, from: u64, len: u64) -> io::Result<()> {
+    change_space(file, 0, from, len)
+}
+
+/// Gives up the space of `len` bytes at `from`, which read as zeros then.
+pub(crate) fn punch(file: &File, from: u64, len: u64) -> io::Result<()> {
+    change_space(file, libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE, from, len)
+}
+
+fn change_space(file: &File, mode: libc::c_int, from: u64, len: u64) -> io::Result<()> {
     if len == 0 {
         return Ok(());
     }
@@ -66,7 +75,7 @@ pub(crate) fn allocate(file: &File, from: u64, len: u64) -> io::Result<()> {
     let len = libc::off_t::try_from(len).map_err(io::Error::other)?;
     loop {
         // SAFETY: plain call on an open descriptor.
-        if unsafe { libc::fallocate(file.as_raw_fd(), 0, from, len) } == 0 {
+        if unsafe { libc::fallocate(file.as_raw_fd(), mode, from, len) } == 0 {
             return Ok(());
         }
         let error = io::Error::last_os_error();

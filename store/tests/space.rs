@@ -26,7 +26,7 @@ fn disk() -> SimDisk {
 }
 
 fn open(disk: &SimDisk, config: StoreConfig, at: u64) -> FileStore {
-    FileStore::open_on(Arc::new(disk.clone()), config, now(at)).unwrap().0
+    FileStore::open_on(Arc::new(disk.clone()), config, now(at), &mut |_| {}).unwrap().0
 }
 
 /// Appends messages of about 1 KiB: three fill a log file.

@@ -103,6 +103,13 @@ impl Disk for RealDisk {
         sys::next_data(&File::open(path)?, from)
     }
 
+    fn zero(&self, path: &Path, from: u64, to: u64) -> io::Result<bool> {
+        match sys::punch(&for_changes(path)?, from, to.saturating_sub(from)) {
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(false),
+            other => other.map(|()| true),
+        }
+    }
+
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         optional(fs::read(path))
     }

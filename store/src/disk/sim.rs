@@ -188,6 +188,15 @@ impl Disk for SimDisk {
         state.next_data(path, from)
     }
 
+    fn zero(&self, path: &Path, from: u64, to: u64) -> io::Result<bool> {
+        let mut state = self.state();
+        state.operation()?;
+        let (_, memory, size) = state.file(path)?;
+        let from = from.min(size);
+        memory.fill_at(from as usize, &vec![0; (to.min(size) - from) as usize]);
+        Ok(true)
+    }
+
     fn read(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
         let mut state = self.state();
         state.operation()?;
@@ -205,7 +214,7 @@ impl Disk for SimDisk {
             state.create_file(path, bytes.len())?;
             state.allocate(path, 0, bytes.len() as u64)?;
             let (_, memory, _) = state.file(path)?;
-            memory.fill_from(bytes);
+            memory.fill_at(0, bytes);
         }
         self.sync_file(path)
     }

@@ -20,7 +20,7 @@ use crate::jobs::{self, Job, Outcome, QueueFlush, Work};
 use crate::lock::DirLock;
 use crate::mapped::DRAFT;
 use crate::queues::Queues;
-use crate::recovery::{Parts, RecoveryReport, recover};
+use crate::recovery::{Parts, RecoveryProgress, RecoveryReport, recover};
 
 impl FileStore {
     /// Opens or creates the store in `config.root`, brings its files into agreement and marks it as running.
@@ -28,10 +28,10 @@ impl FileStore {
     /// # Errors
     /// [`StoreError`] names the file; nothing has been changed when a file cannot be loaded.
     pub fn open(config: StoreConfig, now: Now) -> Result<(FileStore, RecoveryReport), StoreError> {
-        Self::open_on(Arc::new(RealDisk::default()), config, now)
+        Self::open_on(Arc::new(RealDisk::default()), config, now, &mut |_| {})
     }
 
-    /// The same on a disk of your choice.
+    /// The same on a disk of your choice. `progress` hears about once a second how far a long recovery is.
     ///
     /// # Errors
     /// As [`FileStore::open`].
@@ -39,6 +39,7 @@ impl FileStore {
         disk: DiskRef,
         config: StoreConfig,
         now: Now,
+        progress: &mut dyn FnMut(&RecoveryProgress),
     ) -> Result<(FileStore, RecoveryReport), StoreError> {
         let config = config.normalised()?;
         let root = config.root.as_path();
@@ -62,7 +63,9 @@ impl FileStore {
             create_durable_dir(&*disk, dir).map_err(StoreError::io("create", dir))?;
             remove_drafts(&*disk, dir)?;
         }
-        let parts = Parts { config: &config, log: &mut log, queues: &mut queues, index: index.as_mut() };
+        let index_part = index.as_mut();
+        let parts =
+            Parts { config: &config, log: &mut log, queues: &mut queues, index: index_part, progress };
         let mut report = recover(parts, clean, &checkpoint)?;
         let end = log.end();
         if end > log.start() {

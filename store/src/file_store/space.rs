@@ -86,10 +86,10 @@ impl FileStore {
             self.flusher.space_wanted(now);
         }
         let more = self.space.queues_to_clean.len().saturating_sub(QUEUES_PER_TURN);
-        let start = self.log.start();
+        let (start, durable) = (self.log.start(), self.safe_to_lose());
         for (topic, queue_id) in self.space.queues_to_clean.split_off(more) {
             if let Some(queue) = self.queues.get_mut(&topic, queue_id) {
-                self.space.removals.extend(queue.take_expired(start));
+                self.space.removals.extend(queue.take_expired(start, durable));
                 queue.correct_min(start);
             }
         }

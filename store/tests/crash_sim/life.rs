@@ -136,7 +136,7 @@ impl Life {
     }
 
     fn open(&mut self, disk: &SimDisk) -> Result<(FileStore, RecoveryReport), StoreError> {
-        FileStore::open_on(Arc::new(disk.clone()), self.config.clone(), self.now())
+        FileStore::open_on(Arc::new(disk.clone()), self.config.clone(), self.now(), &mut |_| {})
     }
 
     /// Starts the store, with power failures during the attempts.

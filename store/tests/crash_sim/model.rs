@@ -115,6 +115,14 @@ impl Model {
             }
         }
         for (topic, queue_id, bounds) in store.queues() {
+            if std::env::var_os("SANSMQ_SIM_SEED").is_some() {
+                eprintln!(
+                    "{topic}/{queue_id} {bounds:?} {:?}",
+                    (bounds.min..bounds.max)
+                        .map(|n| store.queue_entry(&topic, queue_id, n))
+                        .collect::<Vec<_>>()
+                );
+            }
             let known = queues.get(&(topic.clone(), queue_id)).map_or(0, Vec::len) as i64;
             assert_eq!(bounds.max, known, "{topic}/{queue_id} has entries without records");
         }

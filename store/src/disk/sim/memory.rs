@@ -34,7 +34,7 @@ impl Memory {
 
     pub fn from_bytes(bytes: &[u8], len: usize) -> Self {
         let memory = Self::zeroed(len);
-        memory.fill_from(&bytes[..bytes.len().min(len)]);
+        memory.fill_at(0, bytes);
         memory
     }
 
@@ -52,11 +52,12 @@ impl Memory {
         unsafe { std::slice::from_raw_parts(self.at.as_ptr(), self.len) }
     }
 
-    /// Overwrites the front.
-    pub fn fill_from(&self, bytes: &[u8]) {
-        let len = bytes.len().min(self.len);
+    /// Overwrites bytes as far as they fit.
+    pub fn fill_at(&self, at: usize, bytes: &[u8]) {
+        let at = at.min(self.len);
+        let len = bytes.len().min(self.len - at);
         // SAFETY: in bounds, distinct memory, and the single thread that uses the disk reads nothing meanwhile.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.at.as_ptr(), len) };
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.at.as_ptr().add(at), len) };
     }
 }
 
