@@ -186,7 +186,7 @@ impl FileStore {
         let Some(wanted) = self.space.wanted else { return };
         let enough =
             |space: &Option<Space>| space.is_some_and(|s| s.available >= wanted.saturating_add(MARGIN));
-        if enough(&found.queue_space) && found.log_spaces.iter().any(|space| enough(space)) {
+        if enough(&found.queue_space) && found.log_spaces.iter().any(enough) {
             tracing::warn!("there is room on the disk again; writes are accepted");
             self.space.wanted = None;
             self.spare_failed = None;

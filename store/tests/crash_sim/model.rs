@@ -64,7 +64,7 @@ impl Model {
             }
         }
         let end = self.records.last().map_or(0, |r| r.end);
-        let filled = bounds.max % LOG_FILE == 0 && bounds.max - end < LOG_FILE;
+        let filled = bounds.max.is_multiple_of(LOG_FILE) && bounds.max - end < LOG_FILE;
         assert!(bounds.max == end || filled, "the log ends at {}, the last record at {end}", bounds.max);
         for kept in self.records.iter_mut().filter(|r| r.offset >= bounds.min) {
             let found = store.record_at(kept.offset).expect("a record is missing");
