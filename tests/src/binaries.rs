@@ -27,8 +27,10 @@ fn built() -> &'static PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let test = std::env::current_exe().expect("a running test is a file");
-        // TARGET/PROFILE/deps/test
-        let profile = test.ancestors().nth(2).expect("tests lie two folders deep").to_owned();
+        // A test is TARGET/PROFILE/deps/test, a program TARGET/PROFILE/program.
+        let folder = test.parent().expect("a file lies in a folder");
+        let profile = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+        let profile = profile.expect("profiles lie in the target folder").to_owned();
         let target = profile.parent().expect("profiles lie in the target folder");
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--quiet", "--package", "sansmq-mio", "--package", "sansmq-async"]);

@@ -87,7 +87,9 @@ impl Client {
         }
         let mut frame = length.to_vec();
         frame.resize(4 + u32::from_be_bytes(length) as usize, 0);
-        assert_eq!(self.fill(&mut frame[4..], PATIENCE), Ok(true), "a frame that ends too early");
+        if self.fill(&mut frame[4..], PATIENCE) != Ok(true) {
+            return Got::Closed; // a server that is killed ends in the middle of a frame
+        }
         self.last_mark = frame[4];
         Got::Frame(Box::new(Command::decode(&frame).expect("servers send well-formed frames")))
     }

@@ -10,7 +10,7 @@ mod messages;
 mod server;
 
 pub use binaries::Frontend;
-pub use client::Client;
+pub use client::{Client, Got};
 pub use folder::Folder;
 pub use messages::{Pull, bodies, ext, send, send_to};
 pub use server::{Server, free_ports};
