@@ -1,6 +1,5 @@
 //! The commands, one file each, and the table of them in the reference's order.
 
-mod add_write_perm;
 mod broker_status;
 mod clean_expired_cq;
 mod clean_unused_topic;
@@ -40,7 +39,7 @@ mod update_sub_group;
 mod update_topic;
 mod update_topic_perm;
 mod values;
-mod wipe_write_perm;
+mod write_perm;
 
 use crate::app::Command;
 use crate::bench;
@@ -71,8 +70,8 @@ pub static ALL: &[&dyn Command] = &[
     &topic_list::TopicList,
     &update_kv_config::UpdateKvConfig,
     &delete_kv_config::DeleteKvConfig,
-    &wipe_write_perm::WipeWritePerm,
-    &add_write_perm::AddWritePerm,
+    &write_perm::WipeWritePerm,
+    &write_perm::AddWritePerm,
     &reset_offset_by_time::ResetOffsetByTime,
     &skip_accumulated_message::SkipAccumulatedMessage,
     &update_order_conf::UpdateOrderConf,
