@@ -9,6 +9,7 @@ use crate::clock::{self, Zone};
 use crate::cmd;
 use crate::failure::Failure;
 use crate::options::{self, Matches, Spec, usage};
+use crate::store;
 
 /// What a command may touch.
 pub struct World {
@@ -60,6 +61,11 @@ pub fn run(words: &[String], world: &mut World) -> u8 {
 }
 
 fn dispatch(words: &[String], world: &mut World) -> std::io::Result<u8> {
+    if let [first, rest @ ..] = words
+        && first == "store"
+    {
+        return store::run(rest, world);
+    }
     let (help, rest) = match words {
         [] => return list(world).map(|()| 0),
         [help, rest @ ..] if help == "help" && !rest.is_empty() => (true, rest),

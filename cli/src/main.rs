@@ -13,6 +13,7 @@ mod cmd;
 mod failure;
 mod message;
 mod options;
+mod store;
 mod text;
 
 #[cfg(test)]

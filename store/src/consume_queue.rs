@@ -373,12 +373,28 @@ impl ConsumeQueue {
         Ok(())
     }
 
-    /// Drops what lies behind the last entry given to [`Self::put`], if any was.
+    /// Drops what lies behind the last entry given to [`Self::put`], if any was, and what a crash may have left
+    /// behind the end: entries there would count again as soon as others fill the hole in front of them.
     pub(crate) fn drop_unverified(&mut self) -> Result<(), StoreError> {
         match self.verified.take() {
             Some(verified) if verified < self.max() => self.truncate(verified),
+            _ if self.has_remains()? => self.truncate(self.max()),
             _ => Ok(()),
         }
+    }
+
+    /// Removes the files that were reserved but hold no entry, as an orderly end does: nothing has made them
+    /// durable.
+    pub(crate) fn drop_unused(&mut self) -> io::Result<()> {
+        self.spare.clear();
+        while self.files_end > self.first && self.files_end - self.file_size >= self.end {
+            let base = self.files_end - self.file_size;
+            self.writing.get_mut().take_if(|open| open.base == base);
+            self.reading.get_mut().take_if(|open| open.base == base);
+            remove_durably(&*self.disk, &segments::path_of(&self.dir, base))?;
+            self.files_end = base;
+        }
+        Ok(())
     }
 
     /// Lets a queue without entries begin at 0 again: the name of an empty file is all that a crash has left of
@@ -389,6 +405,31 @@ impl ConsumeQueue {
             (self.first, self.files_end, self.end, self.flushed, self.min) = (0, 0, 0, 0, 0);
         }
         Ok(())
+    }
+
+    /// Whether anything but zeros, or another file, lies behind the last entry.
+    fn has_remains(&self) -> Result<bool, StoreError> {
+        let base = self.file_of(self.end);
+        if base >= self.files_end {
+            return Ok(false);
+        }
+        if base + self.file_size < self.files_end {
+            return Ok(true);
+        }
+        let path = segments::path_of(&self.dir, base);
+        let look = || -> io::Result<bool> {
+            let mut at = self.end - base;
+            while let Some(data) = self.disk.next_data(&path, at)?.filter(|data| *data < self.file_size) {
+                let from = data.max(at);
+                let to = (from / 4096 * 4096 + 4096).min(self.file_size);
+                if self.with_file(base, |table| table.is_zero(from, to)) != Some(true) {
+                    return Ok(true);
+                }
+                at = to;
+            }
+            Ok(false)
+        };
+        look().map_err(StoreError::io("look into", &path))
     }
 
     /// Sets the first readable offset to the first entry whose record still exists.

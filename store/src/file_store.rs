@@ -261,6 +261,9 @@ impl FileStore {
         let time = self.flusher.log_in_flight.take().map_or(0, |(_, time)| time);
         result.map_err(StoreError::io("flush the log of", &root))?;
         self.log_flushed(end, time);
+        for (_, _, queue) in self.queues.iter_mut() {
+            queue.drop_unused().map_err(StoreError::io("remove files of", queue.dir()))?;
+        }
         if let Some(flush) = self.queue_flush(true, true) {
             let job = Job(Work::FlushQueues(flush), self.disk.clone());
             let Outcome::FlushQueues { checkpoint, result } = jobs::run(job).0 else { return Ok(()) };

@@ -22,6 +22,7 @@ mod queues;
 mod recovery;
 mod segments;
 mod sys;
+pub mod tools;
 
 pub use config::{FlushType, StoreConfig};
 pub use error::StoreError;

@@ -292,6 +292,16 @@ impl Table {
         Some(out)
     }
 
+    /// Whether all of these bytes are zero; bytes behind the file count as such.
+    pub(crate) fn is_zero(&self, from: u64, to: u64) -> bool {
+        let clip = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(len_of(&self.map));
+        let (from, to) = (clip(from), clip(to));
+        // SAFETY: in bounds (clipped), and writers need `&mut self`; the reference ends with this call.
+        let bytes =
+            unsafe { std::slice::from_raw_parts(base_of(&self.map).add(from), to.saturating_sub(from)) };
+        bytes.iter().all(|b| *b == 0)
+    }
+
     /// Overwrites bytes; false (and nothing written) when they do not fit.
     pub(crate) fn put(&mut self, at: u64, bytes: &[u8]) -> bool {
         let Ok(at) = usize::try_from(at) else { return false };

@@ -6,4 +6,5 @@ mod fake;
 mod golden;
 mod messages;
 mod replay;
+mod store;
 mod usage;
