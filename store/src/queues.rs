@@ -1,6 +1,6 @@
 //! All consume queues: `consumequeue/<topic>/<queueId>/` (`spec/store.md` sections 1 and 4).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,8 @@ pub(crate) struct Queues {
     disk: DiskRef,
     dir: PathBuf,
     file_size: u64,
-    topics: HashMap<Box<str>, BTreeMap<i32, ConsumeQueue>>,
+    /// In order, so that the same history touches files in the same order.
+    topics: BTreeMap<Box<str>, BTreeMap<i32, ConsumeQueue>>,
     /// A topic directory was created since the last flush.
     created: bool,
     /// Files had to be removed while loading; entries of durable records may have been among them.
@@ -31,7 +32,7 @@ impl Queues {
         repair: bool,
     ) -> Result<Self, StoreError> {
         let mut lost_files = false;
-        let mut topics = HashMap::new();
+        let mut topics = BTreeMap::new();
         for topic_dir in segments::directories(&**disk, &dir)? {
             let Some(topic) = topic_dir.file_name().and_then(|name| name.to_str()) else {
                 tracing::warn!(path = %topic_dir.display(), "not a topic name, ignored");
