@@ -103,26 +103,12 @@ impl Model {
             }
             let bounds = store.queue_bounds(topic, *queue_id, u64::MAX).expect("a queue is missing");
             let expected = (first as i64, entries.len() as i64);
-            if std::env::var_os("SANSMQ_SIM_SEED").is_some() && (bounds.min, bounds.max) != expected {
-                eprintln!(
-                    "rebuilt {rebuilt} entries {entries:?} found {:?}",
-                    (0..bounds.max).map(|n| store.queue_entry(topic, *queue_id, n)).collect::<Vec<_>>()
-                );
-            }
             assert_eq!((bounds.min, bounds.max), expected, "{topic}/{queue_id}, log from {min}");
             for (offset, entry) in &entries[first..] {
                 assert_eq!(store.queue_entry(topic, *queue_id, *offset), Some(*entry), "{topic}/{queue_id}");
             }
         }
         for (topic, queue_id, bounds) in store.queues() {
-            if std::env::var_os("SANSMQ_SIM_SEED").is_some() {
-                eprintln!(
-                    "{topic}/{queue_id} {bounds:?} {:?}",
-                    (bounds.min..bounds.max)
-                        .map(|n| store.queue_entry(&topic, queue_id, n))
-                        .collect::<Vec<_>>()
-                );
-            }
             let known = queues.get(&(topic.clone(), queue_id)).map_or(0, Vec::len) as i64;
             assert_eq!(bounds.max, known, "{topic}/{queue_id} has entries without records");
         }
