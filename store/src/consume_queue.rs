@@ -344,7 +344,12 @@ impl ConsumeQueue {
     /// Drops the entries of records at or behind `log_offset`.
     pub(crate) fn drop_from(&mut self, log_offset: u64) -> Result<(), StoreError> {
         if self.log_end > log_offset {
-            self.truncate(self.first_from(log_offset))?;
+            let mut keep = self.first_from(log_offset);
+            // holes in front of them, where a crash has taken entries of records that are gone as well
+            while keep > index(self.first) && !is_entry(self.entry_at(keep - 1)) {
+                keep -= 1;
+            }
+            self.truncate(keep)?;
         }
         Ok(())
     }
