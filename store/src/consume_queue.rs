@@ -403,7 +403,7 @@ impl ConsumeQueue {
     }
 
     /// Lets a queue without entries begin at 0 again: the name of an empty file is all that a crash has left of
-    /// it. Only for a log that still has its beginning.
+    /// it. Not for queues that may have lost their front to retention before that.
     pub(crate) fn forget_if_empty(&mut self) -> io::Result<()> {
         if self.end == self.first && self.first > 0 {
             self.remove_all_files()?;

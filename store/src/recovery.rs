@@ -204,7 +204,8 @@ pub(crate) fn recover(
             queue.drop_unverified()?;
         }
         queue.drop_from(end)?;
-        if parts.log.start() == 0 {
+        // a store of ours deletes files only in front of one with durable entries; others may not
+        if parts.log.start() == 0 || checkpoint.positions.is_some() {
             queue.forget_if_empty().map_err(StoreError::io("remove files of", queue.dir()))?;
         }
     }
