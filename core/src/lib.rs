@@ -12,4 +12,5 @@ pub mod namesrv;
 pub mod node;
 pub mod store;
 pub mod time;
+pub mod timer;
 pub mod wire;
