@@ -48,10 +48,12 @@ impl<S: Store> Broker<S> {
         if self.stopping == Stopping::No {
             self.deliver_scheduled(now);
             self.tick_transactions(now);
+            self.tick_timers(now);
             self.scan_clients(now);
             self.save_periodically(now);
             self.register_due(now);
         }
+        self.save_timers(now);
         self.stats.tick(now);
         self.advance_stop(now);
     }
@@ -65,6 +67,7 @@ impl<S: Store> Broker<S> {
             code::PULL_MESSAGE | code::LITE_PULL_MESSAGE if !peer.fast_port => {
                 return self.pull(now, peer, frame);
             }
+            code::RECALL_MESSAGE => return self.recall_message(now, peer, frame),
             code::END_TRANSACTION => return self.end_transaction(now, peer, frame),
             code::CONSUMER_SEND_MSG_BACK => return self.send_back(now, peer, frame),
             code::GET_CONSUMER_RUNNING_INFO | code::CONSUME_MESSAGE_DIRECTLY => {
@@ -130,6 +133,8 @@ impl<S: Store> Broker<S> {
             code::UPDATE_AND_GET_GROUP_FORBIDDEN => self.group_forbidden(now, frame),
             code::GET_ALL_CONSUMER_OFFSET => self.all_consumer_offsets(),
             code::GET_ALL_DELAY_OFFSET => Reply::success().with_body(body(self.schedule.snapshot())),
+            code::GET_TIMER_CHECK_POINT => self.timer_checkpoint(),
+            code::GET_TIMER_METRICS => self.timer_metrics(),
             code::GET_BROKER_CONFIG => self.broker_config(),
             code::GET_BROKER_RUNTIME_INFO => self.runtime_info(now),
             code::GET_TOPIC_STATS_INFO => self.topic_stats(frame),

@@ -37,6 +37,7 @@ pub mod stats;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod timer;
 pub mod topics;
 mod transaction;
 mod waiting;
@@ -47,10 +48,12 @@ use std::collections::VecDeque;
 use crate::body::{SubscriptionGroupTable, TopicConfigTable};
 use crate::store::Store;
 use crate::time::{Mono, Now, earliest};
+use crate::timer::TimerCheckpoint;
 use crate::wire::{Reply, ReplyTo, ServerOut};
 use offsets::OffsetTable;
 use schedule::DelayOffsets;
 use settings::Settings;
+pub use timer::TimerMetrics;
 
 /// What a broker finds on its disk beside the message store; empty for a new one.
 #[derive(Debug, Default)]
@@ -65,6 +68,10 @@ pub struct BrokerMeta {
     pub delay_offsets: DelayOffsets,
     /// `config/messageRequestMode.json`.
     pub request_modes: assignment::RequestModes,
+    /// `config/timercheck`; `None` when there is none.
+    pub timer_checkpoint: Option<TimerCheckpoint>,
+    /// `config/timermetrics`.
+    pub timer_metrics: TimerMetrics,
 }
 
 /// How far an orderly stop has come.
@@ -98,6 +105,7 @@ pub struct Broker<S: Store> {
     waiting: waiting::WaitingReplies,
     assignment: assignment::Assignment,
     transactions: transaction::Transactions,
+    timers: timer::Timers,
     /// Appended to the properties of every message: region, trace switch, cluster.
     property_suffix: Vec<u8>,
     out: VecDeque<ServerOut>,
@@ -149,6 +157,7 @@ impl<S: Store> Broker<S> {
             waiting: waiting::WaitingReplies::default(),
             assignment: assignment::Assignment::new(meta.request_modes),
             transactions: transaction::Transactions::new(now, config.transaction_check_interval),
+            timers: timer::Timers::new(&settings, meta.timer_metrics, now),
             property_suffix: property_suffix.into_bytes(),
             out: VecDeque::new(),
             random: SplitMix(seed),
@@ -164,6 +173,7 @@ impl<S: Store> Broker<S> {
         broker.persist.mark(persist::File::Topics);
         broker.persist.mark(persist::File::Groups);
         broker.start_transactions(now);
+        broker.load_timers(now, meta.timer_checkpoint);
         broker.start_saves(now);
         broker.register_due(now);
         broker
@@ -183,6 +193,7 @@ impl<S: Store> Broker<S> {
     pub fn job_done(&mut self, now: Now, done: S::Done) {
         self.store.complete(now, done);
         self.release_durable(now);
+        self.save_timers(now);
         self.advance_stop(now);
     }
 
@@ -199,6 +210,7 @@ impl<S: Store> Broker<S> {
                 self.registration.deadline(),
                 self.persist.deadline(),
                 self.transactions.deadline(),
+                self.timers.deadline(),
             ]
             .into_iter()
             .fold(always, earliest),

@@ -21,15 +21,19 @@ pub(super) enum File {
     RequestModes = 4,
     /// The `-c` file, rewritten by UPDATE_BROKER_CONFIG.
     Config = 5,
+    TimerCheck = 6,
+    TimerMetrics = 7,
 }
 
-const FILES: [(File, &str); 6] = [
+const FILES: [(File, &str); 8] = [
     (File::Topics, "topics.json"),
     (File::Groups, "subscriptionGroup.json"),
     (File::Offsets, "consumerOffset.json"),
     (File::DelayOffsets, "delayOffset.json"),
     (File::RequestModes, "messageRequestMode.json"),
     (File::Config, ""),
+    (File::TimerCheck, "timercheck"),
+    (File::TimerMetrics, "timermetrics"),
 ];
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -98,20 +102,22 @@ impl<S: Store> Broker<S> {
                 _ => format!("{}/config/{name}", self.settings.store_root),
             };
             self.persist.states[index].in_flight = Some(token);
-            let data = Bytes::from(self.file_content(file, now));
+            let data = self.file_content(file, now);
             self.out.push_back(ServerOut::Save { token, path, data });
         }
     }
 
-    fn file_content(&mut self, file: File, _now: Now) -> String {
-        match file {
+    fn file_content(&mut self, file: File, _now: Now) -> Bytes {
+        Bytes::from(match file {
             File::Topics => json::to_pretty(&self.topics.to_file()),
             File::Groups => json::to_pretty(self.groups.table()),
             File::Offsets => json::to_pretty(&self.offsets.take_file()),
             File::DelayOffsets => json::to_pretty(&self.schedule.take_file()),
             File::RequestModes => json::to_pretty(self.assignment.table()),
             File::Config => self.settings.to_file(),
-        }
+            File::TimerCheck => return self.timers.checkpoint_file(),
+            File::TimerMetrics => return self.timers.metrics_file(),
+        })
     }
 
     pub(super) fn saved(&mut self, now: Now, token: u64, result: &Result<(), String>) {
@@ -120,8 +126,10 @@ impl<S: Store> Broker<S> {
             self.persist.states[index].in_flight = None;
             if let Err(why) = result {
                 tracing::error!(file = FILES[index].1, why, "a table could not be written");
-                if FILES[index].0 == File::Offsets {
-                    self.offsets.mark_dirty();
+                match FILES[index].0 {
+                    File::Offsets => self.offsets.mark_dirty(),
+                    File::TimerCheck => self.timers.mark_dirty(),
+                    _ => {}
                 }
             }
         }
@@ -165,12 +173,13 @@ impl<S: Store> Broker<S> {
             && (self.registration.is_unregistered() || by <= now.mono)
         {
             self.stopping = Stopping::Saving;
+            self.stop_timers(now);
             self.mark_progress();
             self.persist.mark(File::Topics);
             self.persist.mark(File::Groups);
             self.start_saves(now);
         }
-        if self.stopping == Stopping::Saving && self.persist.is_idle() {
+        if self.stopping == Stopping::Saving && self.persist.is_idle() && self.timers_are_saved() {
             self.stop_transactions(now);
             self.store.close(now);
             self.release_durable(now);

@@ -130,6 +130,9 @@ impl<S: Store> Broker<S> {
                 0
             }
         };
+        if topic == names::TIMER_TOPIC {
+            self.timers.arrived();
+        }
         self.arrived(now, topic, queue_id, stored, code);
     }
 }
@@ -156,16 +159,4 @@ fn real_destination<'a>(
 /// A delay level wins over a time.
 fn without_timer(own: &[u8]) -> Vec<u8> {
     properties::remove(own, &[name::TIMER_DELAY_SEC, name::TIMER_DELAY_MS, name::TIMER_DELIVER_MS])
-}
-
-impl<S: Store> Broker<S> {
-    /// Times are not served yet; they are refused in the words the reference has for it.
-    #[allow(clippy::unused_self)]
-    fn timer_slot_for(&self, _now: Now, known: &Known<'_>) -> Result<Option<i64>, Reply> {
-        if known.timer.is_some() || known.recalls.is_some() {
-            let remark = "accurate timer message is not enabled, timerWheelEnable is false";
-            return Err(Reply::error(crate::wire::code::response::SYSTEM_ERROR, remark));
-        }
-        Ok(None)
-    }
 }

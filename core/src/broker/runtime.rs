@@ -11,7 +11,7 @@ use crate::time::Now;
 use crate::wire::{Reply, VERSION};
 
 /// Keys that describe what this server does not have.
-const ZERO_KEYS: [&str; 16] = [
+const ZERO_KEYS: [&str; 13] = [
     "sendThreadPoolQueueSize",
     "sendThreadPoolQueueHeadWaitTimeMills",
     "pullThreadPoolQueueSize",
@@ -25,9 +25,6 @@ const ZERO_KEYS: [&str; 16] = [
     "pageCacheLockTimeMills",
     "dispatchBehindBytes",
     "dispatchMaxBuffer",
-    "timerReadBehind",
-    "timerOffsetBehind",
-    "timerCongestNum",
 ];
 
 const PUT_TIME_BUCKETS: &str = "[<=0ms]:0 [0~10ms]:0 [10~50ms]:0 [50~100ms]:0 [100~200ms]:0 [200~500ms]:0 \
@@ -42,6 +39,7 @@ impl<S: Store> Broker<S> {
         self.put_process(now, &mut table);
         self.put_traffic(&mut table);
         self.put_log(&mut table);
+        self.put_timers(now, &mut table);
         Reply::success().with_body(body(&KvTable { table }))
     }
 
@@ -72,8 +70,6 @@ impl<S: Store> Broker<S> {
         put("ackThreadPoolQueueHeadWaitTimeMills", "0".to_owned());
         put("EndTransactionThreadPoolQueueCapacity", config.end_transaction_pool_queue_capacity.to_string());
         put("remainTransientStoreBufferNumbs", i32::MAX.to_string());
-        put("timerEnqueueTps", "0.0".to_owned());
-        put("timerDequeueTps", "0.0".to_owned());
     }
 
     fn put_traffic(&self, table: &mut BTreeMap<String, String>) {

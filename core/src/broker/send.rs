@@ -268,7 +268,13 @@ impl<S: Store> Broker<S> {
         };
         let stored = stored.map_err(|error| self.put_failure(error))?;
         let count = offsets.len().max(1) as u64;
-        let reply = self.sent(&stored, &offsets, destination.queue_id, uniq_key);
+        let mut reply = self.sent(&stored, &offsets, destination.queue_id, uniq_key);
+        if placed.topic == names::TIMER_TOPIC
+            && let Some(ext) = &mut reply.ext
+            && let Some(handle) = self.recall_handle(&destination.topic, &placed.extra, uniq_key)
+        {
+            ext.put("recallHandle", handle);
+        }
         self.has_stored(now, &placed.topic, placed.queue_id, &stored, count, placed.tags_code);
         self.answer_stored(now, to, reply, stored.end, destination.save, known.wait);
         Ok(())

@@ -13,6 +13,7 @@ use crate::message::record::{self, Record};
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
 use crate::time::{Mono, Now};
+use crate::timer::TimerCheckpoint;
 use crate::wire::code::request;
 use crate::wire::{Command, ConnId, Encoding, Ext, Head, Peer, Reply, ServerIn, ServerOut, Target, frame};
 
@@ -58,6 +59,10 @@ impl Rig {
             topics: table(&files, "topics.json"),
             offsets: table(&files, "consumerOffset.json"),
             delay_offsets: table(&files, "delayOffset.json"),
+            timer_checkpoint: files
+                .get("root/config/timercheck")
+                .and_then(|bytes| TimerCheckpoint::decode(bytes)),
+            timer_metrics: table(&files, "timermetrics"),
             ..BrokerMeta::default()
         };
         let host = "127.0.0.1:10911".parse().unwrap();
@@ -156,6 +161,13 @@ impl Rig {
             }
         }
         Rig::start(self.settings, self.broker.into_store().reopened(), self.files, self.now)
+    }
+
+    /// Ends the process as a loss of power does, which may take something from the store.
+    pub fn restart_with(self, change: impl FnOnce(&mut MemoryStore)) -> Self {
+        let mut store = self.broker.into_store().reopened();
+        change(&mut store);
+        Rig::start(self.settings, store, self.files, self.now)
     }
 
     pub fn max(&self, topic: &str, queue_id: i32) -> i64 {

@@ -58,6 +58,7 @@ impl<S: Store> Broker<S> {
             self.seen_durable = durable;
             if self.settings.sync_flush {
                 self.wake_all_due(now);
+                self.timers.arrived();
             }
         }
     }

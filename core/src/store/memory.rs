@@ -11,11 +11,12 @@ use super::append::{
 use super::pull::{LogSource, PullLimits, QueueSource, offset_by_time, pull, visible_bounds};
 use super::{
     AppendError, Appended, Boundary, DiskUse, IndexHits, LogBounds, NewMessage, QueueBounds, QueueEntry,
-    ReadRequest, ReadResult, Store,
+    ReadRequest, ReadResult, Store, TimerBounds,
 };
 use crate::message::encode::{Placement, encode};
 use crate::message::{record, sysflag};
 use crate::time::{Mono, Now};
+use crate::timer::{ENTRY_LEN, SLOT_LEN, TimerEntry};
 
 /// Work of a [`MemoryStore`]: there never is any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,7 @@ pub struct MemoryStore {
     append_limits: AppendLimits,
     pull_limits: PullLimits,
     last_store_time: i64,
+    timer: Vec<TimerEntry>,
     closed: bool,
     /// Where durability was held, if it is.
     held_durable: Option<u64>,
@@ -65,6 +67,7 @@ impl MemoryStore {
             append_limits,
             pull_limits,
             last_store_time: 0,
+            timer: Vec::new(),
             closed: false,
             held_durable: None,
         }
@@ -285,6 +288,38 @@ impl Store for MemoryStore {
     fn disk_use(&self) -> DiskUse {
         DiskUse::default()
     }
+
+    fn timer_append(
+        &mut self,
+        entry: &TimerEntry,
+        slot: impl FnOnce(u64) -> ([u8; SLOT_LEN], u64),
+    ) -> Result<u64, AppendError> {
+        if self.closed {
+            return Err(AppendError::NotWritable);
+        }
+        let position = (self.timer.len() * ENTRY_LEN) as u64;
+        self.timer.push(*entry);
+        slot(position);
+        Ok(position)
+    }
+
+    fn timer_entry(&self, position: u64) -> Option<(u64, TimerEntry)> {
+        let index = position.div_ceil(ENTRY_LEN as u64);
+        let entry = self.timer.get(usize::try_from(index).ok()?)?;
+        Some((index * ENTRY_LEN as u64, *entry))
+    }
+
+    fn timer_cut(&mut self, position: u64) -> Result<(), AppendError> {
+        self.timer.truncate(usize::try_from(position.div_ceil(ENTRY_LEN as u64)).unwrap_or(usize::MAX));
+        Ok(())
+    }
+
+    fn timer_bounds(&self) -> TimerBounds {
+        let end = (self.timer.len() * ENTRY_LEN) as u64;
+        TimerBounds { min: 0, end, durable: end }
+    }
+
+    fn timer_sync(&mut self) {}
 
     fn request_flush(&mut self) {}
 

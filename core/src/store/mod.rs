@@ -16,6 +16,7 @@ use bytes::Bytes;
 use core::net::SocketAddr;
 
 use crate::time::Now;
+use crate::timer::{SLOT_LEN, TimerEntry};
 
 /// A message to be appended. Hosts, ids and offsets are filled in by the store where the format says so.
 #[derive(Clone, Copy, Debug)]
@@ -216,6 +217,15 @@ pub struct DiskUse {
     pub commit_log_path: String,
 }
 
+/// Byte positions of the timer log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimerBounds {
+    pub min: u64,
+    pub end: u64,
+    /// Entries below survive a power loss.
+    pub durable: u64,
+}
+
 /// A broker's message store.
 pub trait Store {
     /// Work that may block; runs anywhere.
@@ -274,6 +284,31 @@ pub trait Store {
     fn is_writable(&self) -> bool;
 
     fn disk_use(&self) -> DiskUse;
+
+    /// Appends an entry to the timer log and gives its position. `slot` is called once it is there and tells
+    /// what the wheel file now holds at which byte; nothing here reads that file, but the reference does.
+    ///
+    /// # Errors
+    /// [`AppendError`]; nothing was written.
+    fn timer_append(
+        &mut self,
+        entry: &TimerEntry,
+        slot: impl FnOnce(u64) -> ([u8; SLOT_LEN], u64),
+    ) -> Result<u64, AppendError>;
+
+    /// The first entry at or behind a position of the timer log, with its position.
+    fn timer_entry(&self, position: u64) -> Option<(u64, TimerEntry)>;
+
+    /// Forgets the entries from a position on: the messages they point to are gone.
+    ///
+    /// # Errors
+    /// [`AppendError::NotWritable`] when the log cannot be changed.
+    fn timer_cut(&mut self, position: u64) -> Result<(), AppendError>;
+
+    fn timer_bounds(&self) -> TimerBounds;
+
+    /// Asks for the timer log to be made durable up to its end; a job follows.
+    fn timer_sync(&mut self);
 
     /// Asks for everything up to the current end to be made durable; a job follows.
     fn request_flush(&mut self);

@@ -16,4 +16,4 @@ pub use checkpoint::TimerCheckpoint;
 pub use entry::{BLANK_LEN, ENTRY_LEN, Item, MAGIC_DEFAULT, MAGIC_DELETE, MAGIC_ROLL, TimerEntry, blank};
 pub use handle::RecallHandle;
 pub use slot::{SLOT_COUNT, SLOT_LEN, Slot, WHEEL_LEN};
-pub use wheel::{Route, Wheel, Window, out_time, tick};
+pub use wheel::{Held, Route, Wheel, Window, out_time, tick};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{MAGIC_DELETE, MAGIC_ROLL, Slot, TimerEntry};
+use super::{MAGIC_DELETE, Slot, TimerEntry};
 
 /// Rounds down to whole ticks.
 #[must_use]
@@ -65,23 +65,39 @@ impl Window {
 /// The slots that are not delivered yet, by time. Built from the timer log, so it is never ahead of it.
 #[derive(Clone, Debug, Default)]
 pub struct Wheel {
-    slots: BTreeMap<i64, Slot>,
+    slots: BTreeMap<i64, Held>,
+}
+
+/// A slot of the wheel, taken out or still in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub slot: Slot,
+    /// Entries of the chain.
+    pub entries: u64,
 }
 
 impl Wheel {
     /// Position of the newest entry of a slot, or -1.
     #[must_use]
     pub fn last(&self, time: i64) -> i64 {
-        self.slots.get(&time).map_or(-1, |slot| slot.last)
+        self.slots.get(&time).map_or(-1, |held| held.slot.last)
+    }
+
+    /// Messages of a slot less deletions.
+    #[must_use]
+    pub fn num(&self, time: i64) -> i64 {
+        self.slots.get(&time).map_or(0, |held| held.slot.num.into())
     }
 
     /// Puts the entry at `position` into its slot; the slot as it is now.
     pub fn put(&mut self, position: i64, entry: &TimerEntry) -> Slot {
         let time = entry.slot_time();
-        let slot = self.slots.entry(time).or_insert(Slot { time, first: position, last: position, num: 0 });
-        slot.last = position;
-        slot.num += if entry.magic & MAGIC_DELETE != 0 && entry.magic & MAGIC_ROLL == 0 { -1 } else { 1 };
-        *slot
+        let fresh = Slot { time, first: position, last: position, num: 0 };
+        let held = self.slots.entry(time).or_insert(Held { slot: fresh, entries: 0 });
+        held.entries += 1;
+        held.slot.last = position;
+        held.slot.num += if entry.magic & MAGIC_DELETE != 0 { -1 } else { 1 };
+        held.slot
     }
 
     /// The first slot that holds something.
@@ -90,16 +106,16 @@ impl Wheel {
         self.slots.keys().next().copied()
     }
 
-    /// Takes the first slot, if it is over before `end`.
-    pub fn take_before(&mut self, end: i64) -> Option<Slot> {
+    /// Takes the first slot, if its time is before `end`.
+    pub fn take_before(&mut self, end: i64) -> Option<Held> {
         let first = self.slots.first_entry().filter(|slot| *slot.key() < end)?;
         Some(first.remove())
     }
 
-    /// Entries that wait, deletions subtracted.
+    /// Messages that wait, less deletions.
     #[must_use]
     pub fn len(&self) -> i64 {
-        self.slots.values().map(|slot| i64::from(slot.num)).sum()
+        self.slots.values().map(|held| i64::from(held.slot.num)).sum()
     }
 
     #[must_use]

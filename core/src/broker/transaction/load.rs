@@ -46,7 +46,7 @@ impl<S: Store> Broker<S> {
             };
             let older = seen.insert(half.id.to_owned(), offset);
             if let Some(older) = older {
-                progress.stands_for(half.id, older);
+                progress.give_up(older, half.id);
             }
             let is_copy = older.is_some() || half.checks > 0 || half.first_offset.is_some();
             if is_copy && !progress.is_gone(offset) {

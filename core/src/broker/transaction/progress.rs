@@ -121,9 +121,12 @@ impl Progress {
         }
     }
 
-    /// A half message was given up.
+    /// A half message needs no more attention where it is: nobody asks about it any more, or a copy further on
+    /// takes its place.
     pub fn give_up(&mut self, offset: i64, id: &str) {
-        self.set(offset, Gone::Moved);
+        if !self.is_gone(offset) {
+            self.set(offset, Gone::Moved);
+        }
         if self.copies.get(id) == Some(&offset) {
             self.copies.remove(id);
         }

@@ -290,6 +290,12 @@ fn answer(
     }
 }
 
+#[test]
+fn scripts_that_once_failed() {
+    // a copy is ended, the mark of the original is lost, and the copy's mark outlives another restart
+    assert!(play(&[80, 0, 157, 6, 247, 77, 0, 239]));
+}
+
 quickcheck::quickcheck! {
     fn committed_once_rolled_back_never_asked_at_most_so_often(script: Vec<u8>) -> bool {
         play(&script)

@@ -1,0 +1,178 @@
+//! From a slot that is over to the real topics, or back into the timer topic when the time is further away.
+
+use std::collections::{HashSet, VecDeque};
+
+use super::{Batch, STEPS, Step};
+use crate::broker::properties::{Known, name};
+use crate::broker::put::Again;
+use crate::broker::{Broker, names};
+use crate::message::properties;
+use crate::message::record::{self, Record};
+use crate::store::{AppendError, Store, TagsCode};
+use crate::time::Now;
+use crate::timer::{ENTRY_LEN, Held, TimerEntry};
+
+impl<S: Store> Broker<S> {
+    /// Delivers slots that are over, in order; a slot is left only when all of it is delivered.
+    pub(super) fn deliver_slots(&mut self, now: Now) -> Step {
+        for _ in 0..STEPS {
+            let Some(batch) = &mut self.timers.batch else {
+                if !self.begin_slot(now) {
+                    return Step::Idle;
+                }
+                continue;
+            };
+            let Some(entry) = batch.entries.front().copied() else {
+                self.timers.batch = None;
+                self.timers.mark_dirty();
+                continue;
+            };
+            if !self.deliver_entry(now, &entry) {
+                return Step::Blocked;
+            }
+            if let Some(batch) = &mut self.timers.batch {
+                batch.entries.pop_front();
+            }
+        }
+        Step::More
+    }
+
+    /// Takes the next slot that is over; false when there is none.
+    fn begin_slot(&mut self, now: Now) -> bool {
+        let end = self.timers.tick_of(now);
+        let Some(held) = self.timers.wheel.take_before(end) else {
+            self.timers.floor = self.timers.floor.max(end);
+            return false;
+        };
+        let time = held.slot.time;
+        let mut entries = self.chain(&held);
+        if entries.len() as u64 != held.entries {
+            tracing::warn!(
+                time,
+                "the chain of a timer slot is broken; its entries are looked for in the log"
+            );
+            entries = self.scan_slot(time);
+        }
+        let deleted = self.deletions(&entries);
+        self.timers.floor = self.timers.floor.max(time.saturating_add(self.timers.window.precision_ms));
+        self.timers.batch = Some(Batch { time, entries, deleted });
+        true
+    }
+
+    fn chain(&self, held: &Held) -> VecDeque<TimerEntry> {
+        let mut entries = VecDeque::new();
+        let mut position = held.slot.last;
+        while let Ok(at) = u64::try_from(position) {
+            match self.store.timer_entry(at) {
+                Some((found, entry)) if found == at && entry.slot_time() == held.slot.time => {
+                    entries.push_front(entry);
+                    if entry.prev >= position {
+                        break;
+                    }
+                    position = entry.prev;
+                }
+                _ => break,
+            }
+        }
+        entries
+    }
+
+    fn scan_slot(&self, time: i64) -> VecDeque<TimerEntry> {
+        let mut entries = VecDeque::new();
+        let mut position = self.store.timer_bounds().min;
+        while let Some((at, entry)) = self.store.timer_entry(position) {
+            if entry.slot_time() == time {
+                entries.push_back(entry);
+            }
+            position = at + ENTRY_LEN as u64;
+        }
+        entries
+    }
+
+    /// What the messages of a slot take back.
+    fn deletions(&self, entries: &VecDeque<TimerEntry>) -> HashSet<String> {
+        let deleting = entries.iter().filter(|entry| entry.deletes());
+        deleting
+            .filter_map(|entry| {
+                let bytes = self.store.record_at(u64::try_from(entry.offset).ok()?)?;
+                Some(record::decode(&bytes).ok()?.property(name::TIMER_DEL_UNIQKEY)?.to_owned())
+            })
+            .collect()
+    }
+
+    /// False when the store takes nothing now.
+    fn deliver_entry(&mut self, now: Now, entry: &TimerEntry) -> bool {
+        if entry.deletes() {
+            return true;
+        }
+        let bytes = u64::try_from(entry.offset).ok().and_then(|at| self.store.record_at(at));
+        let Some(Ok(found)) = bytes.as_deref().map(record::decode) else {
+            tracing::error!(offset = entry.offset, "a timer message is gone from the log");
+            return true;
+        };
+        let topic = found.property(name::REAL_TOPIC).unwrap_or("");
+        let key = format!("{topic}+{}", found.property(name::UNIQ_KEY).unwrap_or(""));
+        let taken_back = self.timers.batch.as_ref().is_some_and(|batch| batch.deleted.contains(&key));
+        if taken_back && !entry.is_rolled() {
+            return true;
+        }
+        let delivered = self.deliver_timer(now, &found, entry.write_time, entry.is_rolled());
+        if delivered {
+            self.timers.metrics.add(now.wall_ms, topic, -1);
+        }
+        delivered
+    }
+
+    /// Stores a timer message under its real topic, or in the timer topic again. False when the store takes
+    /// nothing now; what can never be stored is dropped with an error.
+    pub(super) fn deliver_timer(&mut self, now: Now, found: &Record<'_>, enqueued: i64, roll: bool) -> bool {
+        let real_queue = found.property(name::REAL_QUEUE_ID).and_then(|text| text.parse().ok()).unwrap_or(0);
+        let (topic, queue_id) = match found.property(name::REAL_TOPIC) {
+            _ if roll => (names::TIMER_TOPIC, 0),
+            Some(topic) => (topic, real_queue),
+            None => {
+                tracing::error!(offset = found.physical_offset, "a timer message names no topic");
+                return true;
+            }
+        };
+        let text = delivered_properties(found, now.wall_ms, enqueued, roll);
+        for text in [&text[..], found.properties] {
+            let again = Again {
+                topic,
+                queue_id,
+                sys_flag: found.sys_flag,
+                prepared_transaction_offset: 0,
+                properties: text,
+                tags_code: TagsCode::Tags(Known::scan(text).tags_code()),
+            };
+            match self.put_again(now, found, &again) {
+                Ok(_) => return true,
+                Err(AppendError::PropertiesTooLong) => {}
+                Err(error @ (AppendError::NotWritable | AppendError::CreateFileFailed)) => {
+                    tracing::error!(topic, %error, "a timer message could not be delivered; trying again");
+                    return false;
+                }
+                Err(AppendError::MessageIllegal) => break,
+            }
+        }
+        tracing::error!(
+            topic,
+            offset = found.physical_offset,
+            "a timer message can never be stored; dropped"
+        );
+        true
+    }
+}
+
+/// The properties of the copy that is delivered or put off.
+fn delivered_properties(found: &Record<'_>, wall_ms: i64, enqueued: i64, roll: bool) -> Vec<u8> {
+    let stale = [name::TIMER_ENQUEUE_MS, name::TIMER_DEQUEUE_MS];
+    let mut text = properties::remove(found.properties, &stale);
+    properties::push(&mut text, name::TIMER_ENQUEUE_MS, &enqueued.to_string());
+    properties::push(&mut text, name::TIMER_DEQUEUE_MS, &wall_ms.to_string());
+    if roll {
+        let times = found.property(name::TIMER_ROLL_TIMES).and_then(|n| n.parse::<i32>().ok()).unwrap_or(0);
+        text = properties::replace(&text, name::TIMER_ROLL_TIMES, &times.saturating_add(1).to_string());
+    }
+    text
+}

@@ -1,0 +1,110 @@
+//! The checkpoint: taken every `timerFlushIntervalMs` while something changes, written when the message log
+//! and the timer log are durable as far as it speaks of them.
+
+use bytes::Bytes;
+
+use super::{Broker, Timers};
+use crate::broker::persist::File;
+use crate::store::Store;
+use crate::time::{Mono, Now};
+use crate::timer::TimerCheckpoint;
+
+/// A checkpoint that waits for the disk.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    point: TimerCheckpoint,
+    log_end: u64,
+}
+
+/// What was saved and what is to be.
+#[derive(Debug, Default)]
+pub(super) struct Saving {
+    dirty: bool,
+    next: Mono,
+    pending: Option<Pending>,
+    /// The last one that may be written.
+    ready: TimerCheckpoint,
+}
+
+impl Saving {
+    pub fn deadline(&self) -> Option<Mono> {
+        (self.dirty && self.pending.is_none()).then_some(self.next)
+    }
+}
+
+impl Timers {
+    pub fn mark_dirty(&mut self) {
+        self.saving.dirty = true;
+    }
+
+    pub(super) fn start_saving(&mut self, now: Now, loaded: Option<TimerCheckpoint>) {
+        // A first start writes a checkpoint at once: without one every slot of the log counts as waiting.
+        self.saving.dirty = loaded.is_none();
+        self.saving.next = now.mono;
+        self.saving.ready = loaded.unwrap_or_default();
+    }
+
+    pub fn checkpoint_file(&self) -> Bytes {
+        self.saving.ready.to_file().into()
+    }
+
+    pub(super) fn checkpoint(&self) -> &TimerCheckpoint {
+        &self.saving.ready
+    }
+}
+
+impl<S: Store> Broker<S> {
+    /// Takes a checkpoint that is due and lets one go whose promises the disk has kept.
+    pub(in crate::broker) fn save_timers(&mut self, now: Now) {
+        if !self.timers.enabled {
+            return;
+        }
+        let saving = &self.timers.saving;
+        if saving.dirty && saving.pending.is_none() && saving.next <= now.mono {
+            self.take_checkpoint(now);
+        }
+        let Some(pending) = self.timers.saving.pending else { return };
+        let flushed = i64::try_from(self.store.timer_bounds().durable).unwrap_or(i64::MAX);
+        if self.store.log_bounds().durable >= pending.log_end && flushed >= pending.point.flushed {
+            self.timers.saving.pending = None;
+            self.timers.saving.ready = pending.point;
+            self.persist.mark(File::TimerCheck);
+            self.persist.mark(File::TimerMetrics);
+        }
+    }
+
+    fn take_checkpoint(&mut self, now: Now) {
+        let interval = u64::try_from(self.settings.store.timer_flush_interval_ms).unwrap_or(1_000);
+        let timers = &mut self.timers;
+        if timers.behind_ms(now) == 0 {
+            timers.floor = timers.floor.max(timers.tick_of(now));
+        }
+        let mut version = timers.saving.ready.version;
+        version.bump(now.wall_ms, version.state_version);
+        let point = TimerCheckpoint {
+            read_time: timers.read_time(),
+            flushed: i64::try_from(self.store.timer_bounds().end).unwrap_or(i64::MAX),
+            queue_offset: timers.queue_offset,
+            master_queue_offset: timers.queue_offset,
+            version,
+        };
+        timers.saving.pending = Some(Pending { point, log_end: self.store.log_bounds().max });
+        timers.saving.dirty = false;
+        timers.saving.next = now.mono.plus_ms(interval);
+        self.store.timer_sync();
+        self.store.request_flush();
+    }
+
+    /// The last checkpoint of an orderly stop.
+    pub(in crate::broker) fn stop_timers(&mut self, now: Now) {
+        self.timers.mark_dirty();
+        self.timers.saving.next = now.mono;
+        self.save_timers(now);
+    }
+
+    /// Whether nothing of the timer waits to be saved, or nothing can be.
+    pub(in crate::broker) fn timers_are_saved(&self) -> bool {
+        let saving = &self.timers.saving;
+        !self.timers.enabled || !self.store.is_writable() || !saving.dirty && saving.pending.is_none()
+    }
+}
