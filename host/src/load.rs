@@ -5,6 +5,7 @@ use std::path::Path;
 use sansmq_core::broker::BrokerMeta;
 use sansmq_core::config::{Properties, Settings, load};
 use sansmq_core::json::{self, FromJson};
+use sansmq_core::timer::TimerCheckpoint;
 use sansmq_store::atomic::{self, Found};
 
 use crate::error::HostError;
@@ -39,7 +40,19 @@ pub fn broker_meta(root: &str) -> Result<BrokerMeta, HostError> {
         offsets: read_table(&table("consumerOffset.json"))?,
         delay_offsets: read_table(&table("delayOffset.json"))?,
         request_modes: read_table(&table("messageRequestMode.json"))?,
+        timer_checkpoint: timer_checkpoint(&table("timercheck"))?,
+        timer_metrics: read_table(&table("timermetrics"))?,
     })
+}
+
+/// Reads the timer's checkpoint, or its backup; one that was never written to is none.
+fn timer_checkpoint(path: &str) -> Result<Option<TimerCheckpoint>, HostError> {
+    let whole = |bytes: &[u8]| bytes.len() >= TimerCheckpoint::LEN;
+    match atomic::read_with_backup(Path::new(path), whole) {
+        Ok(Found::Nothing) => Ok(None),
+        Ok(Found::Current(bytes) | Found::Backup(bytes)) => Ok(TimerCheckpoint::decode(&bytes)),
+        Err(error) => Err(HostError::Table { path: path.to_owned(), why: error.to_string() }),
+    }
 }
 
 /// Reads one JSON table, or its backup.

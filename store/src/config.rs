@@ -33,6 +33,8 @@ pub struct StoreConfig {
     pub commit_log_file_size: u64,
     /// `mappedFileSizeConsumeQueue`; rounded up to whole entries.
     pub consume_queue_file_size: u64,
+    /// `mappedFileSizeTimerLog`.
+    pub timer_log_file_size: u64,
     pub flush_type: FlushType,
     /// `flushIntervalCommitLog`.
     pub flush_log_interval_ms: u64,
@@ -95,6 +97,7 @@ impl StoreConfig {
             read_only_commit_log_dirs: Vec::new(),
             commit_log_file_size: 1 << 30,
             consume_queue_file_size: 6_000_000,
+            timer_log_file_size: 100 * 1024 * 1024,
             flush_type: FlushType::Async,
             flush_log_interval_ms: 500,
             flush_log_pages: 4,
@@ -138,6 +141,9 @@ impl StoreConfig {
         }
         if !(entry..=1 << 40).contains(&self.consume_queue_file_size) {
             return bad("mappedFileSizeConsumeQueue", self.consume_queue_file_size);
+        }
+        if !(68..=1 << 40).contains(&self.timer_log_file_size) {
+            return bad("mappedFileSizeTimerLog", self.timer_log_file_size);
         }
         if !(1..=1 << 30).contains(&self.index_slots) {
             return bad("maxHashSlotNum", self.index_slots.into());

@@ -14,9 +14,10 @@ use sansmq_core::store::append::{
 use sansmq_core::store::pull::{LogSource, PullLimits, QueueSource, offset_by_time, pull, visible_bounds};
 use sansmq_core::store::{
     AppendError, Appended, Boundary, DiskUse, IndexHits, LogBounds, NewMessage, QueueBounds, QueueEntry,
-    ReadRequest, ReadResult, Store,
+    ReadRequest, ReadResult, Store, TimerBounds,
 };
 use sansmq_core::time::{Mono, Now};
+use sansmq_core::timer::{SLOT_LEN, TimerEntry};
 
 use crate::abort;
 use crate::checkpoint::{Checkpoint, DurablePositions};
@@ -30,6 +31,7 @@ use crate::jobs::{self, Done, FlushError, Job, Outcome, QueueFlush, Work};
 use crate::lock::DirLock;
 use crate::queues::Queues;
 use crate::recovery::is_storable;
+use crate::timer_log::TimerLog;
 use space::SpaceState;
 
 /// A message store in a directory; see the crate documentation.
@@ -43,6 +45,7 @@ pub struct FileStore {
     queues: Queues,
     /// `None` with `messageIndexEnable=false`.
     index: Option<Index>,
+    timer: TimerLog,
     flusher: Flusher,
     last_store_time: i64,
     /// Topics moved aside whose files are to be removed.
@@ -221,6 +224,9 @@ impl FileStore {
             self.flusher.queues_in_flight = true;
             return Some(Work::FlushQueues(flush));
         }
+        if let Some(flush) = self.timer.flush() {
+            return Some(Work::FlushTimer(flush));
+        }
         if let Some(ask) = self.survey() {
             return Some(Work::Survey(ask));
         }
@@ -269,6 +275,11 @@ impl FileStore {
             let Outcome::FlushQueues { checkpoint, result } = jobs::run(job).0 else { return Ok(()) };
             result.map_err(|error| StoreError::io("flush the queues of", &root)(error.into()))?;
             (self.flusher.written, self.flusher.current) = (checkpoint, checkpoint);
+        }
+        let flush = Work::FlushTimer(self.timer.take_dirty());
+        if let Outcome::FlushTimer { end, result } = jobs::run(Job(flush, self.disk.clone())).0 {
+            result.map_err(StoreError::io("flush the timer log of", &root))?;
+            self.timer.flushed(end);
         }
         self.log.drop_spare()?;
         if let Some(index) = &mut self.index {
@@ -421,6 +432,43 @@ impl Store for FileStore {
         }
     }
 
+    fn timer_append(
+        &mut self,
+        now: Now,
+        entry: &TimerEntry,
+        slot_at: u64,
+        slot: impl FnOnce(u64) -> [u8; SLOT_LEN],
+    ) -> Result<u64, AppendError> {
+        if !self.is_writable() {
+            return Err(AppendError::NotWritable);
+        }
+        if let Err(error) = self.timer.reserve(slot_at) {
+            return Err(self.refuse(now, &error, self.config.timer_log_file_size));
+        }
+        let position = self.timer.push(entry).ok_or(AppendError::CreateFileFailed)?;
+        self.timer.put_slot(slot_at, &slot(position));
+        Ok(position)
+    }
+
+    fn timer_entry(&self, position: u64) -> Option<(u64, TimerEntry)> {
+        self.timer.entry(position)
+    }
+
+    fn timer_cut(&mut self, position: u64) -> Result<(), AppendError> {
+        self.timer.cut(position).map_err(|error| {
+            self.fail("timer log", &error);
+            AppendError::NotWritable
+        })
+    }
+
+    fn timer_bounds(&self) -> TimerBounds {
+        TimerBounds { min: self.timer.min(), end: self.timer.end(), durable: self.timer.durable() }
+    }
+
+    fn timer_sync(&mut self) {
+        self.timer.want_flush();
+    }
+
     fn clean_now(&mut self) {
         self.clean_soon();
     }
@@ -476,6 +524,10 @@ impl Store for FileStore {
                     Err(FlushError::Data(error)) => self.fail("queue flush", &error),
                 }
             }
+            Outcome::FlushTimer { end, result } => match result {
+                Ok(()) => self.timer.flushed(end),
+                Err(error) => self.fail("timer flush", &error),
+            },
             Outcome::CreateSegment { path, base, result } => {
                 self.spare_in_flight = false;
                 match result {

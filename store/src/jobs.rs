@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::checkpoint::Checkpoint;
 use crate::disk::{Disk, DiskRef, Space, is_full, remove_durably};
 use crate::mapped::{DirtyRange, LogSegment};
+use crate::timer_log::TimerFlush;
 
 /// A piece of blocking work of a [`crate::FileStore`].
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) enum Work {
     FlushLog { ranges: Vec<DirtyRange>, end: u64 },
     /// Write queues and index back, then the checkpoint that speaks of them.
     FlushQueues(QueueFlush),
+    /// Write the timer log back, then the wheel.
+    FlushTimer(TimerFlush),
     /// Create the next log file ahead of need.
     CreateSegment { path: PathBuf, base: u64, size: u64 },
     /// Look at the oldest log files and at the room on the disks.
@@ -60,6 +63,7 @@ pub(crate) struct SurveyResult {
 pub(crate) enum Outcome {
     FlushLog { end: u64, result: io::Result<()> },
     FlushQueues { checkpoint: Checkpoint, result: Result<(), FlushError> },
+    FlushTimer { end: u64, result: io::Result<()> },
     CreateSegment { path: PathBuf, base: u64, result: io::Result<LogSegment> },
     Survey(SurveyResult),
     RemoveFile { path: PathBuf, result: io::Result<()> },
@@ -99,6 +103,10 @@ pub(crate) fn run(job: Job) -> Done {
         Work::FlushLog { ranges, end } => Outcome::FlushLog { end, result: sync_all(&ranges) },
         Work::FlushQueues(flush) => {
             Outcome::FlushQueues { checkpoint: flush.checkpoint, result: flush_queues(disk, &flush) }
+        }
+        Work::FlushTimer(TimerFlush { ranges, dirs, end }) => {
+            let names = || dirs.iter().try_for_each(|dir| disk.sync_dir(dir));
+            Outcome::FlushTimer { end, result: sync_all(&ranges).and_then(|()| names()) }
         }
         Work::CreateSegment { path, base, size } => {
             let result = LogSegment::create_ahead(disk, &path, base, size);

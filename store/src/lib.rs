@@ -23,6 +23,7 @@ mod recovery;
 mod segments;
 mod sys;
 pub mod tools;
+mod timer_log;
 
 pub use config::{FlushType, StoreConfig};
 pub use error::StoreError;

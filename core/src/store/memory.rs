@@ -291,8 +291,10 @@ impl Store for MemoryStore {
 
     fn timer_append(
         &mut self,
+        _now: Now,
         entry: &TimerEntry,
-        slot: impl FnOnce(u64) -> ([u8; SLOT_LEN], u64),
+        _slot_at: u64,
+        slot: impl FnOnce(u64) -> [u8; SLOT_LEN],
     ) -> Result<u64, AppendError> {
         if self.closed {
             return Err(AppendError::NotWritable);

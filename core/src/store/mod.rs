@@ -286,14 +286,16 @@ pub trait Store {
     fn disk_use(&self) -> DiskUse;
 
     /// Appends an entry to the timer log and gives its position. `slot` is called once it is there and tells
-    /// what the wheel file now holds at which byte; nothing here reads that file, but the reference does.
+    /// what the wheel file now holds at byte `slot_at`; nothing here reads that file, but the reference does.
     ///
     /// # Errors
     /// [`AppendError`]; nothing was written.
     fn timer_append(
         &mut self,
+        now: Now,
         entry: &TimerEntry,
-        slot: impl FnOnce(u64) -> ([u8; SLOT_LEN], u64),
+        slot_at: u64,
+        slot: impl FnOnce(u64) -> [u8; SLOT_LEN],
     ) -> Result<u64, AppendError>;
 
     /// The first entry at or behind a position of the timer log, with its position.

@@ -20,6 +20,9 @@ pub struct TimerCheckpoint {
 }
 
 impl TimerCheckpoint {
+    /// Bytes that mean something.
+    pub const LEN: usize = FIELDS * 8;
+
     /// The 56 bytes that mean something.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -47,7 +50,7 @@ impl TimerCheckpoint {
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = [0; FIELDS];
-        for (field, chunk) in fields.iter_mut().zip(bytes.get(..FIELDS * 8)?.chunks_exact(8)) {
+        for (field, chunk) in fields.iter_mut().zip(bytes.get(..Self::LEN)?.chunks_exact(8)) {
             *field = i64::from_be_bytes(*chunk.first_chunk()?);
         }
         let [read_time, flushed, queue_offset, master_queue_offset, state_version, timestamp, counter] =

@@ -21,6 +21,7 @@ use crate::lock::DirLock;
 use crate::mapped::DRAFT;
 use crate::queues::Queues;
 use crate::recovery::{Parts, RecoveryProgress, RecoveryReport, recover};
+use crate::timer_log::TimerLog;
 
 impl FileStore {
     /// Opens or creates the store in `config.root`, brings its files into agreement and marks it as running.
@@ -52,6 +53,7 @@ impl FileStore {
             true => Some(Index::load(&disk, root.join("index"), config.index_slots, config.index_entries)?),
             false => None,
         };
+        let mut timer = TimerLog::load(&disk, root, config.timer_log_file_size)?;
         let checkpoint_path = root.join("checkpoint");
         let mut checkpoint =
             Checkpoint::read(&*disk, &checkpoint_path).map_err(StoreError::io("read", &checkpoint_path))?;
@@ -78,6 +80,8 @@ impl FileStore {
         checkpoint.confirm_offset = i64::try_from(end).unwrap_or(i64::MAX);
         make_durable(&disk, root, &log, &mut queues, index.as_mut(), &report, &mut checkpoint)?;
 
+        timer.recover()?;
+
         let flusher = Flusher::new(now, &config, end, checkpoint);
         let store = FileStore {
             append_limits: config.append_limits(),
@@ -85,6 +89,7 @@ impl FileStore {
             log,
             queues,
             index,
+            timer,
             flusher,
             last_store_time: report.last_store_time,
             trash: Vec::new(),

@@ -97,6 +97,7 @@ impl FileStore {
             && let Some(index) = &mut self.index
         {
             self.space.removals.extend(index.take_expired(start));
+            self.space.removals.extend(self.timer.take_expired(start));
         }
     }
 

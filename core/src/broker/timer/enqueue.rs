@@ -72,9 +72,8 @@ impl<S: Store> Broker<S> {
         };
         let precision = self.timers.window.precision_ms;
         let wheel = &mut self.timers.wheel;
-        let appended = self.store.timer_append(&entry, |position| {
-            let slot = wheel.put(i64::try_from(position).unwrap_or(i64::MAX), &entry);
-            (slot.encode(precision), Slot::position(slot.time, precision))
+        let appended = self.store.timer_append(now, &entry, Slot::position(time, precision), |position| {
+            wheel.put(i64::try_from(position).unwrap_or(i64::MAX), &entry).encode(precision)
         });
         match appended {
             Ok(_) => {
