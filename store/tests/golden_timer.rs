@@ -160,7 +160,7 @@ fn without_the_wheel_and_the_end_of_the_timer_log_nothing_is_missing() {
     fs::remove_file(golden.root().join("timerwheel")).unwrap();
     fs::remove_file(golden.root().join("timerlog/00000000000000000540")).unwrap();
     let mut node = start(&golden, BEGIN_MS);
-    for ms in [1_795_313_700_000, 1_795_400_000_000, 1_795_500_000_000, 1_795_600_000_000] {
+    for ms in [BEGIN_MS + 1, 1_795_313_700_000, 1_795_400_000_000, 1_795_500_000_000, 1_795_600_000_000] {
         node.go_to(ms);
     }
     let all = node.delivered();
