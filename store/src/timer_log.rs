@@ -95,8 +95,8 @@ impl TimerLog {
     pub(crate) fn recover(&mut self) -> Result<(), StoreError> {
         let dir = self.dir.clone();
         self.cut(self.end).map_err(StoreError::io("cut", &dir))?;
-        let whole = self.files.values().map(|table| table.dirty(0, self.file_size));
-        whole.map(|range| range.sync()).collect::<io::Result<()>>().map_err(StoreError::io("flush", &dir))?;
+        let mut whole = self.files.values().map(|table| table.dirty(0, self.file_size));
+        whole.try_for_each(|range| range.sync()).map_err(StoreError::io("flush", &dir))?;
         self.durable = self.end;
         Ok(())
     }
