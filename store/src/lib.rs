@@ -22,8 +22,8 @@ mod queues;
 mod recovery;
 mod segments;
 mod sys;
-pub mod tools;
 mod timer_log;
+pub mod tools;
 
 pub use config::{FlushType, StoreConfig};
 pub use error::StoreError;
