@@ -200,6 +200,12 @@ pub fn add_broker(node: &mut Node, mut setup: BrokerSetup, now: Now) -> Result<B
     let mut settings =
         BrokerSettings::new(setup.config, setup.store, setup.server, setup.client, setup.auth, memory)?;
     settings.others = file.iter().map(|p| (p.key.clone(), p.value.clone())).collect();
+    if settings.store.transient_store_pool_enable {
+        tracing::info!(
+            "transientStorePoolEnable: the log is mapped and needs no pool of buffers; what the pool would delay is \
+             flushed as flushIntervalCommitLog says"
+        );
+    }
     let root = settings.store.store_path_root_dir.clone();
     let disk = Arc::new(RealDisk::default());
     let mut say = |progress: &RecoveryProgress| println!("{progress}");
