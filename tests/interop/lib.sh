@@ -228,6 +228,9 @@ mappedFileSizeCommitLog=16777216
 mappedFileSizeConsumeQueue=600000
 maxIndexNum=50000
 maxHashSlotNum=10000
+recallMessageEnable=true
+transactionTimeOut=1000
+transactionCheckInterval=3000
 CONF
 }
 

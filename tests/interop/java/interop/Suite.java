@@ -70,6 +70,7 @@ public final class Suite {
 
     public static void main(String[] args) throws Exception {
         Sending.register();
+        Waiting.register();
         Consuming.register();
         Retrying.register();
         Lookups.register();
