@@ -230,7 +230,8 @@ maxIndexNum=50000
 maxHashSlotNum=10000
 recallMessageEnable=true
 transactionTimeOut=1000
-transactionCheckInterval=3000
+transactionCheckInterval=5000
+transactionOpBatchInterval=1000
 CONF
 }
 

@@ -19,7 +19,7 @@ final class Waiting {
     static void register() {
         Suite.add("timer", Suite.Lane.SLOW, 40, Waiting::timer);
         Suite.add("timer-recall", Suite.Lane.SLOW, 40, Waiting::recall);
-        Suite.add("transaction-check", Suite.Lane.SLOW, 60, Waiting::check);
+        Suite.add("transaction-check", Suite.Lane.SLOW, 90, Waiting::check);
     }
 
     private static void timer(Env env) throws Exception {
@@ -113,7 +113,7 @@ final class Waiting {
         for (String body : List.of("commit", "rollback", "later")) {
             producer.sendMessageInTransaction(new Message(topic, "TagT", Env.bytes(body)), null);
         }
-        Env.await(45, "two committed messages", () -> env.total(topic, 1) == 2);
+        Env.await(60, "two committed messages", () -> env.total(topic, 1) == 2);
         Thread.sleep(5000);
         List<MessageExt> messages = env.readAll(List.of(Env.queue(topic, 0)), 2);
         Env.checkOnce("bodies", List.of("commit", "later"), Env.bodies(messages));
