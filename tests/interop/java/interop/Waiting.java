@@ -30,6 +30,9 @@ final class Waiting {
         consumer.registerMessageListener(inbox.listener());
         env.started(consumer);
         DefaultMQProducer producer = env.producer();
+        // A consumer that has just started may be turned away until its next heartbeat; that is not the timer's delay.
+        producer.send(new Message(topic, "TagW", "warm-up", Env.bytes("warm-up")));
+        inbox.awaitExactly(1, 20);
         Map<String, Long> due = new ConcurrentHashMap<>();
         for (String kind : List.of("seconds", "milliseconds", "time", "past")) {
             Message message = new Message(topic, "TagW", kind, Env.bytes(kind));
@@ -49,9 +52,12 @@ final class Waiting {
             Env.checkEquals("status", SendStatus.SEND_OK, result.getSendStatus());
             Env.check("handle of " + kind, (result.getRecallHandle() != null) == !kind.equals("past"));
         }
-        inbox.awaitExactly(4, 20);
+        inbox.awaitExactly(5, 20);
         for (Inbox.Arrival arrival : inbox.arrivals()) {
             String kind = Env.text(arrival.message);
+            if (kind.equals("warm-up")) {
+                continue;
+            }
             long late = arrival.at - due.get(kind);
             // The second is rounded down and then waited out; nothing may come before its time.
             Env.check(kind + " came " + late + " ms after its time", late >= 0 && late < 3000);
