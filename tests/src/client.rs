@@ -35,10 +35,28 @@ impl Client {
         Client { stream, next_opaque: 1, last_mark: 0 }
     }
 
+    /// As [`Client::connect`], for servers that may be away.
+    ///
+    /// # Errors
+    /// Nobody answers within this time.
+    pub fn try_connect(addr: &str, patience: Duration) -> std::io::Result<Self> {
+        let addr = addr.parse().map_err(std::io::Error::other)?;
+        let stream = TcpStream::connect_timeout(&addr, patience)?;
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(patience))?;
+        Ok(Client { stream, next_opaque: 1, last_mark: 0 })
+    }
+
     /// Writes bytes as they are; a server that has closed the connection already is not a failure here.
     pub fn write(&mut self, bytes: &[u8]) {
         if let Err(error) = self.stream.write_all(bytes) {
-            assert!(matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{error}");
+            let gone = [
+                ErrorKind::BrokenPipe,
+                ErrorKind::ConnectionReset,
+                ErrorKind::WouldBlock,
+                ErrorKind::TimedOut,
+            ];
+            assert!(gone.contains(&error.kind()), "{error}");
         }
     }
 

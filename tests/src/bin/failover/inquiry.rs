@@ -1,0 +1,94 @@
+//! What the controllers and brokers say of themselves.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sansmq_core::message::record;
+use sansmq_core::wire::code::request;
+use sansmq_core::wire::{Command, Ext};
+use sansmq_tests::{Client, Got, Pull};
+
+use crate::cluster::{Addresses, BROKER_NAME};
+use crate::load::TOPIC;
+
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// One question; `None` when there is no answer in time.
+pub fn ask(addr: &str, command: &Command) -> Option<Command> {
+    let mut client = Client::try_connect(addr, PATIENCE).ok()?;
+    client.send(command);
+    match client.wait(PATIENCE) {
+        Got::Frame(answer) => Some(*answer),
+        Got::Closed | Got::Silence => None,
+    }
+}
+
+/// Which controller leads, by the word of one that answers.
+pub fn leader(addresses: &Addresses) -> Option<usize> {
+    addresses.controllers.iter().position(|addr| {
+        let answer = ask(addr, &Command::request(request::CONTROLLER_GET_METADATA_INFO, Ext::new()));
+        answer.is_some_and(|answer| answer.ext_text("isLeader").as_deref() == Some("true"))
+    })
+}
+
+/// The master's index and the members of the in-sync set, as the leading controller has them.
+pub fn replicas(addresses: &Addresses) -> Option<(usize, usize)> {
+    let leader = leader(addresses)?;
+    let command = Command::request(request::CONTROLLER_GET_SYNC_STATE_DATA, Ext::new());
+    let body = Bytes::from(format!("[\"{BROKER_NAME}\"]"));
+    let answer = ask(&addresses.controllers[leader], &command.with_body(body))?;
+    let tree: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+    let info = &tree["replicasInfoTable"][BROKER_NAME];
+    let master = info["masterAddress"].as_str()?;
+    let master = addresses.brokers.iter().position(|addr| addr == master)?;
+    let alive = info["inSyncReplicas"].as_array()?.iter().filter(|one| one["alive"].as_bool() == Some(true));
+    Some((master, alive.count()))
+}
+
+/// Waits until the in-sync set has this many living members; the time that took since `since`.
+pub fn wait_in_sync(
+    addresses: &Addresses,
+    members: usize,
+    since: Instant,
+    limit: Duration,
+) -> Option<Duration> {
+    let end = Instant::now() + limit;
+    while Instant::now() < end {
+        if replicas(addresses).is_some_and(|(_, alive)| alive == members) {
+            return Some(since.elapsed());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    None
+}
+
+/// Where a broker's log ends.
+pub fn log_end(addr: &str) -> Option<u64> {
+    let answer = ask(addr, &Command::request(request::GET_BROKER_EPOCH_CACHE, Ext::new()))?;
+    let tree: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+    tree["maxOffset"].as_u64()
+}
+
+/// The bodies of a queue from an offset on, as this broker gives them.
+pub fn read_queue(addr: &str, queue: i32, from: i64) -> Vec<(i64, String)> {
+    let mut next = from;
+    let mut found = Vec::new();
+    let Ok(mut client) = Client::try_connect(addr, PATIENCE) else {
+        return found;
+    };
+    loop {
+        client.send(&Pull { queue, ..Pull::from(TOPIC, next) }.command());
+        let Got::Frame(answer) = client.wait(Duration::from_secs(5)) else {
+            return found;
+        };
+        if answer.code != 0 {
+            return found;
+        }
+        let mut rest = &answer.body[..];
+        while let Ok(message) = record::decode(rest) {
+            found.push((message.queue_offset, String::from_utf8_lossy(message.body).into_owned()));
+            next = message.queue_offset + 1;
+            rest = &rest[message.total_size..];
+        }
+    }
+}

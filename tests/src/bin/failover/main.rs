@@ -1,0 +1,177 @@
+//! Faults against three controllers and three brokers under load; nothing acknowledged may be lost, and never
+//! may two brokers acknowledge at a time.
+//!
+//!     cargo run --release -p sansmq-tests --bin failover -- [--rounds 20] [--frontend mio|async]
+//!         [--fault master,controller,both,hang,partition] [--java-jars DIR --controllers java --brokers java]
+//!
+//! `partition` needs root. Prints each round's times and a tally; the exit status is 0 only if nothing was lost,
+//! moved or doubled, no two masters acknowledged, and the replicas' logs are equal.
+
+mod cluster;
+mod inquiry;
+mod load;
+mod net;
+mod tally;
+
+use std::time::{Duration, Instant};
+
+use sansmq_tests::Frontend;
+
+use cluster::{Cluster, Make};
+use inquiry::{leader, replicas, wait_in_sync};
+use load::Load;
+use net::Net;
+use tally::Tally;
+
+/// Longer than the reference needs.
+const LIMIT: Duration = Duration::from_secs(90);
+/// Acknowledgements count only when every in-sync replica has the message.
+const SAFE: &str = "allAckInSyncStateSet=true\nminInSyncReplicas=2\n";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Master,
+    Controller,
+    Both,
+    Hang,
+    Partition,
+}
+
+impl Fault {
+    fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "master" => Fault::Master,
+            "controller" => Fault::Controller,
+            "both" => Fault::Both,
+            "hang" => Fault::Hang,
+            "partition" => Fault::Partition,
+            _ => return None,
+        })
+    }
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let value = |name: &str| args.iter().position(|arg| arg == name).and_then(|at| args.get(at + 1)).cloned();
+    let rounds: u32 = value("--rounds").and_then(|text| text.parse().ok()).unwrap_or(20);
+    let frontend = match value("--frontend").as_deref() {
+        Some("async") => Frontend::AsyncStd,
+        _ => Frontend::Mio,
+    };
+    let make = |option: &str| match (value(option).as_deref(), value("--java-jars")) {
+        (Some("java"), Some(jars)) => Make::Java(jars.into()),
+        (Some("java"), None) => stop("java servers need --java-jars DIR"),
+        _ => Make::Ours(frontend),
+    };
+    let (controllers, brokers) = (make("--controllers"), make("--brokers"));
+    let names = value("--fault").unwrap_or_else(|| "master,controller,both,hang".to_owned());
+    let mut bad = false;
+    for name in names.split(',') {
+        let Some(fault) = Fault::from_name(name) else {
+            stop(&format!("--fault {name}: expected master, controller, both, hang or partition"));
+        };
+        let base: u16 = value("--port").and_then(|text| text.parse().ok()).unwrap_or(27_000);
+        let net = match fault {
+            Fault::Partition => match Net::build(6) {
+                Ok(net) => Some(net),
+                Err(why) => stop(&why),
+            },
+            _ => None,
+        };
+        let mut cluster = Cluster::new(&controllers, &brokers, base, SAFE, net.as_ref());
+        let tally = run(fault, rounds, &mut cluster, net.as_ref());
+        println!("{name}: {tally}");
+        bad |= tally.is_bad();
+    }
+    std::process::exit(i32::from(bad));
+}
+
+fn stop(why: &str) -> ! {
+    eprintln!("{why}");
+    std::process::exit(2)
+}
+
+fn run(fault: Fault, rounds: u32, cluster: &mut Cluster, net: Option<&Net>) -> Tally {
+    cluster.controllers.iter_mut().for_each(cluster::Process::start);
+    cluster.controllers.iter().for_each(|process| process.wait_up(60));
+    cluster.brokers.iter_mut().for_each(cluster::Process::start);
+    cluster.brokers.iter().for_each(|process| process.wait_up(60));
+    assert!(
+        wait_in_sync(&cluster.addresses, 3, Instant::now(), LIMIT).is_some(),
+        "the replicas do not get in sync"
+    );
+    let mut tally = Tally::default();
+    for round in 0..rounds {
+        let load = Load::start(&cluster.addresses.brokers);
+        let started = Instant::now();
+        assert!(load.wait_for(LIMIT, |ack| ack.sent > started).is_some(), "no message gets through");
+        // Another moment in each round.
+        std::thread::sleep(Duration::from_millis(300 + u64::from(round) * 37 % 200));
+        let times = strike(fault, round, cluster, net, &load);
+        let acks = load.stop();
+        tally.check(cluster, &acks, &times);
+        println!("{fault:?} {}: {} acknowledged, {times}", round + 1, acks.len());
+    }
+    tally.check_all(cluster);
+    tally
+}
+
+/// Does the harm, waits for the recovery, repairs, and waits for all replicas.
+fn strike(fault: Fault, round: u32, cluster: &mut Cluster, net: Option<&Net>, load: &Load) -> tally::Times {
+    let (master, _) = replicas(&cluster.addresses).expect("a leading controller knows the master");
+    let lead = leader(&cluster.addresses).expect("a controller leads");
+    let struck = Instant::now();
+    let hosts = 1..=6_usize;
+    let cut_off = 4 + master;
+    match fault {
+        Fault::Master => cluster.brokers[master].kill(),
+        Fault::Controller => cluster.controllers[lead].kill(),
+        Fault::Both => {
+            cluster.controllers[lead].kill();
+            cluster.brokers[master].kill();
+        }
+        Fault::Hang => cluster.brokers[master].signal(libc::SIGSTOP),
+        Fault::Partition => {
+            let net = net.expect("built for this fault");
+            for other in hosts.clone().filter(|host| *host != cut_off) {
+                if round % 3 != 1 {
+                    net.cut(cut_off, other);
+                }
+                if round % 3 != 2 {
+                    net.cut(other, cut_off);
+                }
+            }
+        }
+    }
+    let moves = fault != Fault::Controller;
+    let next = load.wait_for(LIMIT, |ack| ack.sent > struck && (!moves || ack.broker != master));
+    let outage = next.map(|ack| ack.received - struck);
+    let in_sync = if moves { wait_in_sync(&cluster.addresses, 2, struck, LIMIT) } else { None };
+    // A while for a wrong master to show itself.
+    std::thread::sleep(Duration::from_millis(500));
+    let repaired = Instant::now();
+    match fault {
+        Fault::Master => cluster.brokers[master].start(),
+        Fault::Controller => cluster.controllers[lead].start(),
+        Fault::Both => {
+            cluster.controllers[lead].start();
+            cluster.brokers[master].start();
+        }
+        Fault::Hang => cluster.brokers[master].signal(libc::SIGCONT),
+        Fault::Partition => {
+            let net = net.expect("built for this fault");
+            for other in hosts.filter(|host| *host != cut_off) {
+                if round % 3 != 1 {
+                    net.join(cut_off, other);
+                }
+                if round % 3 != 2 {
+                    net.join(other, cut_off);
+                }
+            }
+        }
+    }
+    let whole = wait_in_sync(&cluster.addresses, 3, repaired, LIMIT);
+    assert!(cluster.brokers.iter_mut().all(cluster::Process::runs), "a broker has ended by itself");
+    assert!(cluster.controllers.iter_mut().all(cluster::Process::runs), "a controller has ended by itself");
+    tally::Times { outage, in_sync, whole, needs_in_sync: moves }
+}
