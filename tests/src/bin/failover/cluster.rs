@@ -36,10 +36,11 @@ pub struct Addresses {
 }
 
 pub struct Cluster {
-    pub folder: Folder,
     pub addresses: Addresses,
     pub controllers: Vec<Process>,
     pub brokers: Vec<Process>,
+    /// Last, so that it goes after the processes that write into it.
+    pub folder: Folder,
 }
 
 pub const BROKER_NAME: &str = "broker-a";

@@ -4,21 +4,24 @@
 //!     cargo run --release -p sansmq-tests --bin failover -- [--rounds 20] [--frontend mio|async]
 //!         [--fault master,controller,both,hang,partition] [--java-jars DIR --controllers java --brokers java]
 //!
-//! `partition` needs root. Prints each round's times and a tally; the exit status is 0 only if nothing was lost,
+//! With `--java-jars`, a Java producer and a Java consumer live through all rounds as well. `partition` needs root. Prints each round's times and a tally; the exit status is 0 only if nothing was lost,
 //! moved or doubled, no two masters acknowledged, and the replicas' logs are equal.
 
 mod cluster;
 mod inquiry;
+mod java;
 mod load;
 mod net;
 mod tally;
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sansmq_tests::Frontend;
 
 use cluster::{Cluster, Make};
 use inquiry::{leader, replicas, wait_in_sync};
+use java::JavaClients;
 use load::Load;
 use net::Net;
 use tally::Tally;
@@ -79,7 +82,8 @@ fn main() {
             _ => None,
         };
         let mut cluster = Cluster::new(&controllers, &brokers, base, SAFE, net.as_ref());
-        let tally = run(fault, rounds, &mut cluster, net.as_ref());
+        let jars = value("--java-jars").map(PathBuf::from);
+        let tally = run(fault, rounds, &mut cluster, net.as_ref(), jars.as_deref());
         println!("{name}: {tally}");
         bad |= tally.is_bad();
     }
@@ -91,7 +95,7 @@ fn stop(why: &str) -> ! {
     std::process::exit(2)
 }
 
-fn run(fault: Fault, rounds: u32, cluster: &mut Cluster, net: Option<&Net>) -> Tally {
+fn run(fault: Fault, rounds: u32, cluster: &mut Cluster, net: Option<&Net>, jars: Option<&Path>) -> Tally {
     cluster.controllers.iter_mut().for_each(cluster::Process::start);
     cluster.controllers.iter().for_each(|process| process.wait_up(60));
     cluster.brokers.iter_mut().for_each(cluster::Process::start);
@@ -100,6 +104,7 @@ fn run(fault: Fault, rounds: u32, cluster: &mut Cluster, net: Option<&Net>) -> T
         wait_in_sync(&cluster.addresses, 3, Instant::now(), LIMIT).is_some(),
         "the replicas do not get in sync"
     );
+    let java = jars.map(|jars| JavaClients::start(jars, cluster));
     let mut tally = Tally::default();
     for round in 0..rounds {
         let load = Load::start(&cluster.addresses.brokers);
@@ -113,6 +118,7 @@ fn run(fault: Fault, rounds: u32, cluster: &mut Cluster, net: Option<&Net>) -> T
         println!("{fault:?} {}: {} acknowledged, {times}", round + 1, acks.len());
     }
     tally.check_all(cluster);
+    tally.java_clients_lost = java.is_some_and(|clients| !clients.finish());
     tally
 }
 

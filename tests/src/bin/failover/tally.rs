@@ -35,6 +35,8 @@ pub struct Tally {
     unequal: u64,
     /// Rounds that did not recover in time.
     stuck: u64,
+    /// The Java consumer did not get what the Java producer sent.
+    pub java_clients_lost: bool,
     outages: Vec<Duration>,
     in_sync: Vec<Duration>,
     whole: Vec<Duration>,
