@@ -72,7 +72,7 @@ scenarios() { # REGEX SET...
 
 # ---------------------------------------------------------------- ports
 
-PORT_CURSOR=$((12000 + (RANDOM % 1500) * 12))
+PORT_CURSOR=${SANSMQ_INTEROP_PORT:-$((12000 + (RANDOM % 1500) * 12))}
 
 port_is_free() {
   ! (exec 9<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
@@ -235,7 +235,8 @@ transactionOpBatchInterval=1000
 CONF
 }
 
-start_servers() { # NAMESRV-KIND BROKER-KIND
+# Makes the directory of a combination, with free ports and configurations.
+prepare_cell() {
   LAUNCHES=0
   CELL=$(mktemp -d "$WORK/cell.XXXXXX")
   mkdir -p "$CELL/home/conf" "$CELL/ns" "$CELL/store"
@@ -244,6 +245,10 @@ start_servers() { # NAMESRV-KIND BROKER-KIND
   take_ports
   BROKER_PORT=$PORT
   write_configs
+}
+
+start_servers() { # NAMESRV-KIND BROKER-KIND
+  prepare_cell
   start_namesrv "$1" && start_broker "$2"
 }
 
@@ -299,6 +304,7 @@ run_suite() { # LABEL NAMES...
   java -Xmx256m -Xss512k -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:MaxDirectMemorySize=192m \
     -Duser.home="$CELL/client-home" -Drocketmq.client.logRoot="$CELL/client-home/logs" \
     -Drocketmq.serialize.type="$SERIALIZE" -Dinterop.mqadmin="$MQADMIN" -Dinterop.broker="$BROKER_KIND" -Dinterop.handover="${HANDOVER:-}" \
+    -Dinterop.golden="${GOLDEN:-}" -Dinterop.golden.signals="${GOLDEN_SIGNALS:-}" -Dinterop.conf="$CELL/broker.conf" \
     -Djava.net.preferIPv4Stack=true -Drocketmq.client.rebalance.waitInterval=6000 \
     -cp "$CLASSES:$JARS/*" interop.Suite "127.0.0.1:$NS_PORT" "127.0.0.1:$BROKER_PORT" "$@" <"$in" >"$out" 2>"$log" &
   SUITE_PID=$!
@@ -375,4 +381,71 @@ cell() { # NAMESRV-KIND BROKER-KIND REGEX SET...
   fi
   stop_servers
   if [[ -z ${KEEP:-} ]]; then rm -rf "$CELL"; fi
+}
+
+# ---------------------------------------------------------------- golden stores
+
+# Everything the reference itself can open (e7 has a commit-log file that is cut short: both refuse it).
+GOLDEN_ALL='a-clean b-kill9 c-multipath d-timer e1 e2 e3 e5 e6 e9 e10 e11 e13 f-options'
+
+set_conf() { # KEY VALUE: in the broker's configuration
+  sed -i "/^$1=/d" "$CELL/broker.conf"
+  printf '%s=%s\n' "$1" "$2" >>"$CELL/broker.conf"
+}
+
+# The settings a golden store was written with, as `key=value` lines; the damaged ones name none of their own.
+golden_settings() { # NAME
+  local base=$1
+  case $1 in
+    e13) base=a-clean ;;
+    e*) base=b-kill9 ;;
+  esac
+  tr -d '\n' <"$GOLDEN_DIR/$base.expected.json" | grep -o '"config" *: *{[^}]*}' | head -n 1 |
+    grep -oE '"[A-Za-z0-9]+" *: *"[^"]*"' | sed -E 's/"([A-Za-z0-9]+)" *: *"([^"]*)"/\1=\2/' |
+    grep -vE '^(broker|listenPort|storePath|readOnly|transactionCheck|flushDisk)'
+}
+
+# Unpacks a golden store into the cell and configures the broker for it. Old messages must not expire under the
+# test, and what is written in periods is written soon.
+prepare_golden() { # NAME
+  local key value
+  tar -xzf "$GOLDEN_DIR/$1.tar.gz" -C "$CELL"
+  while IFS='=' read -r key value; do set_conf "$key" "$value"; done < <(golden_settings "$1")
+  set_conf fileReservedTime 100000
+  set_conf flushConsumerOffsetInterval 1000
+  set_conf flushDelayOffsetInterval 1000
+  set_conf transactionCheckInterval 2000
+  set_conf transactionOpBatchInterval 500
+  if [[ -d $CELL/cl1 ]]; then
+    set_conf storePathCommitLog "$CELL/cl1,$CELL/cl2,$CELL/cl3"
+    set_conf readOnlyCommitLogStorePaths "$CELL/cl1"
+  fi
+}
+
+# Golden stores go to OURS and back to Java: FIRST is how ours ends the first time (TERM or KILL), the other way the second.
+golden_cells() { # OURS FIRST NAME...
+  local ours=$1 second=KILL name failed_before
+  GOLDEN_SIGNALS="$2 $second"
+  if [[ $2 == KILL ]]; then GOLDEN_SIGNALS='KILL TERM'; fi
+  shift 2
+  SERVER_SERIALIZE=${SERVER_SERIALIZE_OPTION:-$SERIALIZE}
+  for name in "$@"; do
+    [[ -e $GOLDEN_DIR/$name.tar.gz ]] || die "no golden store $name in $GOLDEN_DIR"
+    failed_before=$FAILED
+    GOLDEN=$GOLDEN_DIR/$name.expected.json
+    prepare_cell
+    prepare_golden "$name"
+    if start_namesrv "$ours" && start_broker "$ours"; then
+      run_suite "$ours/golden:$name" golden-handover
+      if ((FAILED > failed_before)); then
+        echo "    | end of the broker's log:"
+        excerpt "$(ls -t "$CELL"/broker.*.log | head -n 1)" 15
+      fi
+    else
+      report_failed "$ours/golden:$name/golden-handover" "servers did not start"
+    fi
+    stop_servers
+    GOLDEN=''
+    if [[ -z ${KEEP:-} ]]; then rm -rf "$CELL"; fi
+  done
 }

@@ -76,6 +76,7 @@ public final class Suite {
         Lookups.register();
         AdminTools.register();
         Restarts.register();
+        GoldenHandover.register();
         if (args.length == 1 && args[0].equals("--list")) {
             ALL.forEach((name, scenario) -> REPORT.println(scenario.set + " " + name));
             return;

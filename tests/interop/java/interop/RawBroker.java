@@ -1,0 +1,135 @@
+package interop;
+
+import java.nio.ByteBuffer;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.List;
+import org.apache.rocketmq.common.message.MessageDecoder;
+import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.remoting.netty.NettyClientConfig;
+import org.apache.rocketmq.remoting.netty.NettyRemotingClient;
+import org.apache.rocketmq.remoting.protocol.RemotingCommand;
+import org.apache.rocketmq.remoting.protocol.RequestCode;
+
+/** One broker by its plain requests: records as they are on its disk, of any topic, which no client gives. */
+final class RawBroker implements AutoCloseable {
+    /** A record with the place it was read from. */
+    static final class Stored {
+        final byte[] bytes;
+        final MessageExt message;
+
+        private Stored(byte[] bytes) throws Exception {
+            this.bytes = bytes;
+            this.message = MessageDecoder.decode(ByteBuffer.wrap(bytes), true, false);
+        }
+
+        String sha256() throws Exception {
+            StringBuilder text = new StringBuilder();
+            for (byte one : MessageDigest.getInstance("SHA-256").digest(bytes)) {
+                text.append(String.format("%02x", one));
+            }
+            return text.toString();
+        }
+    }
+
+    private final NettyRemotingClient client = new NettyRemotingClient(new NettyClientConfig());
+    private final String address;
+
+    RawBroker(String address) {
+        this.address = address;
+        client.start();
+    }
+
+    @Override
+    public void close() {
+        client.shutdown();
+    }
+
+    /** Extension fields are pairs of name and value. */
+    RemotingCommand call(int code, Object... fields) throws Exception {
+        RemotingCommand request = RemotingCommand.createRequestCommand(code, null);
+        for (int i = 0; i < fields.length; i += 2) {
+            request.addExtField((String) fields[i], String.valueOf(fields[i + 1]));
+        }
+        return client.invokeSync(address, request, 5000);
+    }
+
+    private long number(int code, String topic, int queue, Object... more) throws Exception {
+        Object[] fields = new Object[4 + more.length];
+        fields[0] = "topic";
+        fields[1] = topic;
+        fields[2] = "queueId";
+        fields[3] = queue;
+        System.arraycopy(more, 0, fields, 4, more.length);
+        RemotingCommand reply = call(code, fields);
+        Env.check("request " + code + " about " + topic + "/" + queue + ": " + reply.getCode() + " " + reply.getRemark(), reply.getCode() == 0);
+        return Long.parseLong(reply.getExtFields().get("offset"));
+    }
+
+    long min(String topic, int queue) throws Exception {
+        return number(RequestCode.GET_MIN_OFFSET, topic, queue);
+    }
+
+    long max(String topic, int queue) throws Exception {
+        return number(RequestCode.GET_MAX_OFFSET, topic, queue);
+    }
+
+    long atTime(String topic, int queue, long time, String boundary) throws Exception {
+        return number(RequestCode.SEARCH_OFFSET_BY_TIMESTAMP, topic, queue, "timestamp", time, "boundaryType", boundary);
+    }
+
+    /** The offset a group has; -1 when the broker knows none. */
+    long committed(String group, String topic, int queue) throws Exception {
+        RemotingCommand reply = call(RequestCode.QUERY_CONSUMER_OFFSET, "consumerGroup", group, "topic", topic, "queueId", queue,
+            "setZeroIfNotFound", false);
+        return reply.getCode() == 0 ? Long.parseLong(reply.getExtFields().get("offset")) : -1;
+    }
+
+    void commit(String group, String topic, int queue, long offset) throws Exception {
+        RemotingCommand reply = call(RequestCode.UPDATE_CONSUMER_OFFSET, "consumerGroup", group, "topic", topic, "queueId", queue,
+            "commitOffset", offset);
+        Env.checkEquals("code of a commit", 0, reply.getCode());
+    }
+
+    /** All records of a queue. */
+    List<Stored> read(String topic, int queue) throws Exception {
+        List<Stored> all = new ArrayList<>();
+        long max = max(topic, queue);
+        for (long offset = min(topic, queue); offset < max;) {
+            RemotingCommand reply = call(RequestCode.PULL_MESSAGE, "consumerGroup", "RAW-READER", "topic", topic, "queueId", queue,
+                "queueOffset", offset, "maxMsgNums", 32, "sysFlag", 4, "commitOffset", 0, "suspendTimeoutMillis", 0,
+                "subscription", "*", "subVersion", 0, "expressionType", "TAG");
+            Env.check("pull at " + offset + " of " + topic + "/" + queue + " with maximum " + max + ": " + reply.getCode() + " "
+                + reply.getRemark(), reply.getCode() == 0);
+            all.addAll(split(reply.getBody()));
+            long next = Long.parseLong(reply.getExtFields().get("nextBeginOffset"));
+            Env.check("offset after a pull at " + offset + " of " + topic + "/" + queue + ": " + next, next > offset);
+            offset = next;
+        }
+        return all;
+    }
+
+    /** The records with a key; empty when there are none. */
+    List<Stored> byKey(String topic, String key, boolean unique) throws Exception {
+        RemotingCommand reply = call(RequestCode.QUERY_MESSAGE, "topic", topic, "key", key, "maxNum", 64, "beginTimestamp", 0,
+            "endTimestamp", Long.MAX_VALUE, "_UNIQUE_KEY_QUERY", unique);
+        return reply.getCode() == 0 ? split(reply.getBody()) : List.of();
+    }
+
+    Stored at(long physicalOffset) throws Exception {
+        RemotingCommand reply = call(RequestCode.VIEW_MESSAGE_BY_ID, "offset", physicalOffset);
+        Env.check("record at " + physicalOffset + ": " + reply.getCode() + " " + reply.getRemark(), reply.getCode() == 0);
+        return new Stored(reply.getBody());
+    }
+
+    private static List<Stored> split(byte[] body) throws Exception {
+        List<Stored> all = new ArrayList<>();
+        ByteBuffer buffer = ByteBuffer.wrap(body);
+        while (buffer.hasRemaining()) {
+            byte[] record = new byte[buffer.getInt(buffer.position())];
+            buffer.get(record);
+            all.add(new Stored(record));
+        }
+        return all;
+    }
+}
