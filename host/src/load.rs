@@ -42,6 +42,7 @@ pub fn broker_meta(root: &str) -> Result<BrokerMeta, HostError> {
         request_modes: read_table(&table("messageRequestMode.json"))?,
         timer_checkpoint: timer_checkpoint(&table("timercheck"))?,
         timer_metrics: read_table(&table("timermetrics"))?,
+        transaction_metrics: read_table(&table("transactionMetrics"))?,
     })
 }
 

@@ -415,6 +415,7 @@ prepare_golden() { # NAME
   set_conf flushConsumerOffsetInterval 1000
   set_conf flushDelayOffsetInterval 1000
   set_conf transactionCheckInterval 2000
+  set_conf transactionTimeOut 6000
   set_conf transactionOpBatchInterval 500
   if [[ -d $CELL/cl1 ]]; then
     set_conf storePathCommitLog "$CELL/cl1,$CELL/cl2,$CELL/cl3"

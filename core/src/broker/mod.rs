@@ -54,6 +54,7 @@ use offsets::OffsetTable;
 use schedule::DelayOffsets;
 use settings::Settings;
 pub use timer::TimerMetrics;
+pub use transaction::TransactionMetrics;
 
 /// What a broker finds on its disk beside the message store; empty for a new one.
 #[derive(Debug, Default)]
@@ -72,6 +73,8 @@ pub struct BrokerMeta {
     pub timer_checkpoint: Option<TimerCheckpoint>,
     /// `config/timermetrics`.
     pub timer_metrics: TimerMetrics,
+    /// `config/transactionMetrics`.
+    pub transaction_metrics: TransactionMetrics,
 }
 
 /// How far an orderly stop has come.
@@ -156,7 +159,12 @@ impl<S: Store> Broker<S> {
             persist: persist::Persist::new(&settings, now),
             waiting: waiting::WaitingReplies::default(),
             assignment: assignment::Assignment::new(meta.request_modes),
-            transactions: transaction::Transactions::new(now, config.transaction_check_interval),
+            transactions: transaction::Transactions::new(
+                now,
+                config.transaction_check_interval,
+                meta.transaction_metrics,
+                store.log_bounds().max,
+            ),
             timers: timer::Timers::new(&settings, meta.timer_metrics, now),
             property_suffix: property_suffix.into_bytes(),
             out: VecDeque::new(),

@@ -23,9 +23,10 @@ pub(super) enum File {
     Config = 5,
     TimerCheck = 6,
     TimerMetrics = 7,
+    TransactionMetrics = 8,
 }
 
-const FILES: [(File, &str); 8] = [
+const FILES: [(File, &str); 9] = [
     (File::Topics, "topics.json"),
     (File::Groups, "subscriptionGroup.json"),
     (File::Offsets, "consumerOffset.json"),
@@ -34,6 +35,7 @@ const FILES: [(File, &str); 8] = [
     (File::Config, ""),
     (File::TimerCheck, "timercheck"),
     (File::TimerMetrics, "timermetrics"),
+    (File::TransactionMetrics, "transactionMetrics"),
 ];
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -117,6 +119,7 @@ impl<S: Store> Broker<S> {
             File::Config => self.settings.to_file(),
             File::TimerCheck => return self.timers.checkpoint_file(),
             File::TimerMetrics => return self.timers.metrics_file(),
+            File::TransactionMetrics => return self.transaction_metrics_file(),
         })
     }
 
@@ -129,6 +132,7 @@ impl<S: Store> Broker<S> {
                 match FILES[index].0 {
                     File::Offsets => self.offsets.mark_dirty(),
                     File::TimerCheck => self.timers.mark_dirty(),
+                    File::TransactionMetrics => self.transaction_metrics_not_saved(),
                     _ => {}
                 }
             }

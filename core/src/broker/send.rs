@@ -275,6 +275,9 @@ impl<S: Store> Broker<S> {
         {
             ext.put("recallHandle", handle);
         }
+        if half {
+            self.half_is_open(now, &destination.topic);
+        }
         self.has_stored(now, &placed.topic, placed.queue_id, &stored, count, placed.tags_code);
         self.answer_stored(now, to, reply, stored.end, destination.save, known.wait);
         Ok(())

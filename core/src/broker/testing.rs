@@ -63,6 +63,7 @@ impl Rig {
                 .get("root/config/timercheck")
                 .and_then(|bytes| TimerCheckpoint::decode(bytes)),
             timer_metrics: table(&files, "timermetrics"),
+            transaction_metrics: table(&files, "transactionMetrics"),
             ..BrokerMeta::default()
         };
         let host = "127.0.0.1:10911".parse().unwrap();

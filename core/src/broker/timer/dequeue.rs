@@ -146,7 +146,10 @@ impl<S: Store> Broker<S> {
                 tags_code: TagsCode::Tags(Known::scan(text).tags_code()),
             };
             match self.put_again(now, found, &again) {
-                Ok(_) => return true,
+                Ok(_) => {
+                    self.timers.dequeued.count(now.mono);
+                    return true;
+                }
                 Err(AppendError::PropertiesTooLong) => {}
                 Err(error @ (AppendError::NotWritable | AppendError::CreateFileFailed)) => {
                     tracing::error!(topic, %error, "a timer message could not be delivered; trying again");

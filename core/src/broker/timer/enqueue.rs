@@ -31,10 +31,21 @@ impl<S: Store> Broker<S> {
             if !taken {
                 return Step::Blocked;
             }
+            self.timers.enqueued.count(now.mono);
             self.timers.queue_offset = offset + 1;
             self.timers.mark_dirty();
         }
         Step::More
+    }
+
+    /// Whether what a recall takes back waits in a slot that is over; the one under delivery learns of it at once.
+    fn waits_late(&mut self, out: i64, found: &Record<'_>) -> bool {
+        if let (Some(batch), Some(target)) = (&mut self.timers.batch, found.property(name::TIMER_DEL_UNIQKEY))
+            && batch.time == out
+        {
+            batch.deleted.insert(target.to_owned());
+        }
+        self.timers.wheel.last(out) >= 0
     }
 
     pub(super) fn timer_topic_has_more(&self) -> bool {
@@ -51,6 +62,7 @@ impl<S: Store> Broker<S> {
         };
         let deletes = found.property(name::TIMER_DEL_UNIQKEY).is_some();
         let (time, rolled) = match self.timers.window.route(now.wall_ms, out, self.timers.floor) {
+            Route::Due if deletes && self.waits_late(out, found) => (out, false),
             Route::Due if deletes => return true,
             Route::Due => return self.deliver_timer(now, found, i64::MAX, false),
             Route::Slot { time, rolled } => (time, rolled),

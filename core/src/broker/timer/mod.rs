@@ -12,6 +12,7 @@ mod dequeue;
 mod enqueue;
 mod load;
 mod place;
+mod rate;
 mod recall;
 mod save;
 mod status;
@@ -25,8 +26,9 @@ use super::settings::Settings;
 use crate::store::Store;
 use crate::time::{Mono, Now, earliest};
 use crate::timer::{TimerEntry, Wheel, Window, tick};
+use rate::Rate;
 use save::Saving;
-pub use status::TimerMetrics;
+pub use status::{TimerMetric, TimerMetrics};
 
 /// Messages taken in or delivered in one turn, so that a backlog does not starve requests.
 const STEPS: usize = 256;
@@ -68,6 +70,11 @@ pub(super) struct Timers {
     batch: Option<Batch>,
     due: Option<Mono>,
     metrics: TimerMetrics,
+    enqueued: Rate,
+    dequeued: Rate,
+    /// Messages of the timer topic below were there at start: nothing is delivered before they are taken in,
+    /// since one of them may take back what is due.
+    first_take_in: i64,
     saving: Saving,
 }
 
@@ -86,6 +93,9 @@ impl Timers {
             batch: None,
             due: Some(now.mono),
             metrics,
+            enqueued: Rate::new(now.mono),
+            dequeued: Rate::new(now.mono),
+            first_take_in: 0,
             saving: Saving::default(),
         }
     }
@@ -124,7 +134,8 @@ impl<S: Store> Broker<S> {
         let config = &self.settings.store;
         let (enqueues, dequeues) = (!config.timer_stop_enqueue, !config.timer_stop_dequeue);
         let taken = if enqueues { self.take_in_timers(now) } else { Step::Idle };
-        let delivered = if dequeues { self.deliver_slots(now) } else { Step::Idle };
+        let caught_up = !enqueues || self.timers.queue_offset >= self.timers.first_take_in;
+        let delivered = if dequeues && caught_up { self.deliver_slots(now) } else { Step::Idle };
         // What was put off again lies in the timer topic now.
         let taken =
             if enqueues && taken == Step::Idle && self.timer_topic_has_more() { Step::More } else { taken };

@@ -1,7 +1,7 @@
 //! What the timer tells operators: GET_TIMER_CHECK_POINT (60), GET_TIMER_METRICS (61), keys of the runtime
 //! info, and the file `timermetrics`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -46,6 +46,20 @@ impl TimerMetrics {
     }
 }
 
+impl TimerMetrics {
+    /// Puts right what differs from the numbers found.
+    pub(super) fn recount(&mut self, wall_ms: i64, found: &BTreeMap<String, i64>) {
+        let topics: BTreeSet<String> = self.counts.keys().chain(found.keys()).cloned().collect();
+        for topic in topics {
+            let known = self.counts.get(&topic).map_or(0, |metric| metric.count);
+            let change = found.get(&topic).copied().unwrap_or(0) - known;
+            if change != 0 {
+                self.add(wall_ms, &topic, change);
+            }
+        }
+    }
+}
+
 impl Timers {
     pub fn metrics_file(&self) -> Bytes {
         json::to_vec(&self.metrics, Style::Fastjson).into()
@@ -76,7 +90,9 @@ impl<S: Store> Broker<S> {
         table.insert("timerReadBehind".to_owned(), shown.0.to_string());
         table.insert("timerOffsetBehind".to_owned(), shown.1.to_string());
         table.insert("timerCongestNum".to_owned(), shown.2.to_string());
-        table.insert("timerEnqueueTps".to_owned(), "0.0".to_owned());
-        table.insert("timerDequeueTps".to_owned(), "0.0".to_owned());
+        table
+            .insert("timerEnqueueTps".to_owned(), format!("{:?}", self.timers.enqueued.per_second(now.mono)));
+        table
+            .insert("timerDequeueTps".to_owned(), format!("{:?}", self.timers.dequeued.per_second(now.mono)));
     }
 }

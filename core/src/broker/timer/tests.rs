@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::TimerMetrics;
 use crate::broker::names;
 use crate::broker::testing::{BEGIN_MS, Rig, field};
 use crate::message::record;
@@ -117,6 +118,65 @@ fn recalls_are_refused_for_a_reason() {
     rig.pass(20_000);
     assert_eq!(rig.max("T", 0), 0);
     assert_eq!(refusal(&mut rig, "T", &handle), said(604, "recall failed, timestamp invalid"));
+}
+
+#[test]
+fn a_recall_is_in_time_though_the_broker_was_down() {
+    // The broker ends after it has taken the recall and before it is in the timer log.
+    let mut rig = Rig::new(|broker, _| broker.recall_message_enable = true);
+    let handle = field(&rig.send("T", "TIMER_DELAY_SEC=10 UNIQ_KEY=K", "taken back"), "recallHandle");
+    rig.send("T", "TIMER_DELAY_SEC=10 UNIQ_KEY=L", "kept");
+    rig.pass(2_000);
+    for n in 0..600 {
+        rig.send("T", &format!("TIMER_DELAY_SEC=3600 UNIQ_KEY=F{n}"), "far");
+    }
+    let ext = [("topic", "T"), ("recallHandle", handle.as_str())];
+    assert_eq!(rig.call(request::RECALL_MESSAGE, &ext, b"").map(|reply| reply.code), Some(0));
+    assert!(rig.broker.timers.queue_offset < rig.max(names::TIMER_TOPIC, 0), "it is still queued");
+    rig = rig.restart(false);
+    rig.now.wall_ms += 60_000;
+    rig.pass(2_000);
+    assert_eq!(rig.bodies("T"), ["kept"]);
+    assert_eq!(waiting(&mut rig), 600);
+}
+
+/// How many messages of `T` wait, as GET_TIMER_METRICS says.
+fn waiting(rig: &mut Rig) -> i64 {
+    let reply = rig.call(request::GET_TIMER_METRICS, &[], b"").unwrap();
+    let crate::wire::Body::One(body) = reply.body else { panic!("a body") };
+    let table: TimerMetrics = crate::json::from_slice(&body).unwrap();
+    table.counts["T"].count
+}
+
+#[test]
+fn what_waits_is_counted_again_at_start() {
+    let mut rig = Rig::new(|_, _| {});
+    for n in 0..5 {
+        rig.send("T", &format!("TIMER_DELAY_SEC={} UNIQ_KEY=K{n}", 10 * (n + 1)), "x");
+    }
+    rig.pass(25_000);
+    assert_eq!(waiting(&mut rig), 3);
+    rig.files.remove("root/config/timermetrics");
+    rig = rig.restart(false);
+    assert_eq!(waiting(&mut rig), 3);
+    rig.pass(60_000);
+    assert_eq!(waiting(&mut rig), 0);
+}
+
+#[test]
+fn rates_are_shown() {
+    let mut rig = Rig::new(|_, _| {});
+    for n in 0..40 {
+        rig.send("T", &format!("TIMER_DELAY_MS=1500 UNIQ_KEY=K{n}"), "x");
+        rig.pass(500);
+    }
+    let reply = rig.call(request::GET_BROKER_RUNTIME_INFO, &[], b"").unwrap();
+    let crate::wire::Body::One(body) = reply.body else { panic!("a body") };
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    for rate in ["timerEnqueueTps", "timerDequeueTps"] {
+        let shown = text.split_once(&format!("\"{rate}\":\"")).unwrap().1.split_once('"').unwrap().0;
+        assert!((1.5..2.5).contains(&shown.parse::<f32>().unwrap()), "{rate} {shown}");
+    }
 }
 
 #[test]

@@ -103,6 +103,9 @@ impl<S: Store> Broker<S> {
         if half.first_offset.is_some_and(|first| first != at && self.has_ended(now, first, half.id)) {
             return Fate::Ended;
         }
+        if self.was_committed_before(now, &half) {
+            return Fate::Ended;
+        }
         let age = now.wall_ms.saturating_sub(half.record.born_timestamp);
         let kept_ms = i64::from(self.settings.store.file_reserved_time) * 3_600_000;
         if half.checks >= self.settings.broker.transaction_check_max || age > kept_ms {
@@ -204,7 +207,10 @@ impl<S: Store> Broker<S> {
         match self.put_again(now, &half.record, &again) {
             Err(AppendError::NotWritable | AppendError::CreateFileFailed) => return Fate::Blocked,
             Err(error) => tracing::error!(at, %error, "a half message is given up without a copy"),
-            Ok(_) => tracing::warn!(at, topic, "a half message is given up"),
+            Ok(_) => {
+                self.transactions.metrics.add(now.wall_ms, half.real_topic, -1);
+                tracing::warn!(at, topic, "a half message is given up");
+            }
         }
         self.transaction_progress(now).give_up(at, half.id);
         Fate::Replaced

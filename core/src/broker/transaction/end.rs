@@ -70,7 +70,11 @@ impl<S: Store> Broker<S> {
             Some(_) => return Err(not_found()),
             None => {}
         }
+        if commit && self.was_committed_before(now, &half) {
+            return Ok(None);
+        }
         let stored = if commit { Some(self.commit(now, &half)?) } else { None };
+        self.transactions.metrics.add(now.wall_ms, half.real_topic, -1);
         let copy = self.transaction_progress(now).end(offset, half.id, commit);
         self.mark_done(now, offset);
         if let Some(copy) = copy {

@@ -53,7 +53,7 @@ impl<'a> Half<'a> {
             return None;
         }
         let text = |name| record.property(name);
-        let id = text(name::TRANSACTION_ID).or(text(name::UNIQ_KEY)).unwrap_or("");
+        let id = Half::id_of(&record).unwrap_or("");
         Some(Half {
             record,
             real_topic: text(name::REAL_TOPIC)?,
@@ -64,6 +64,11 @@ impl<'a> Half<'a> {
             immunity_ms: text(name::CHECK_IMMUNITY_SECONDS).map(|text| immunity_ms(text, timeout_ms)),
             first_offset: text(name::PREPARED_QUEUE_OFFSET).and_then(|n| n.parse().ok()),
         })
+    }
+
+    /// What a half message, its copies and the committed message have in common.
+    pub fn id_of(record: &Record<'a>) -> Option<&'a str> {
+        record.property(name::TRANSACTION_ID).or(record.property(name::UNIQ_KEY))
     }
 }
 

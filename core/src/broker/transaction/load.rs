@@ -1,6 +1,6 @@
 //! The state at start: op messages, copies among the open half messages, and ends whose marks were lost.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::half::Half;
 use super::ops;
@@ -16,13 +16,21 @@ const OPS_PER_TURN: i64 = 1_024;
 /// Marks wait at most this much longer than their interval.
 const MARK_SLACK_MS: i64 = 2_000;
 
+/// A half message without an end, as far as the op topic tells.
+struct OpenHalf {
+    offset: i64,
+    real_topic: String,
+    /// Where a commit would have stored it.
+    places: BTreeSet<(String, i32)>,
+}
+
 impl<S: Store> Broker<S> {
     /// The progress; the first call reads it from the topics.
     pub(super) fn transaction_progress(&mut self, now: Now) -> &mut Progress {
         if self.transactions.progress.is_none() {
             let progress = self.load_transactions();
             self.transactions.progress = Some(progress);
-            for offset in self.recover_lost_ends() {
+            for offset in self.recover_lost_ends(now) {
                 self.mark_done(now, offset);
             }
         }
@@ -95,8 +103,9 @@ impl<S: Store> Broker<S> {
 
     /// Half messages that were committed shortly before a crash took the marks: the committed messages are
     /// at the ends of the queues they went to.
-    fn recover_lost_ends(&mut self) -> Vec<i64> {
-        let mut open: HashMap<String, (i64, BTreeSet<(String, i32)>)> = HashMap::new();
+    fn recover_lost_ends(&mut self, now: Now) -> Vec<i64> {
+        let mut open: HashMap<String, OpenHalf> = HashMap::new();
+        let mut counts: BTreeMap<String, i64> = BTreeMap::new();
         let timeout = self.settings.broker.transaction_time_out;
         let (_, half_max) = self.half_bounds();
         let from = self.transactions.progress.as_ref().map_or(half_max, Progress::half);
@@ -106,21 +115,32 @@ impl<S: Store> Broker<S> {
             }
             let Some(bytes) = self.half_record(offset) else { continue };
             if let Some(half) = record::decode(&bytes).ok().and_then(|found| Half::read(found, timeout)) {
-                open.insert(half.id.to_owned(), (offset, self.may_have_gone_to(&half)));
+                *counts.entry(half.real_topic.to_owned()).or_default() += 1;
+                let places = self.may_have_gone_to(&half);
+                let real_topic = half.real_topic.to_owned();
+                open.insert(half.id.to_owned(), OpenHalf { offset, real_topic, places });
             }
         }
-        if open.is_empty() {
-            return Vec::new();
-        }
+        let lost = if open.is_empty() { Vec::new() } else { self.settle_lost_ends(open, &mut counts) };
+        self.transactions.metrics.recount(now.wall_ms, &counts);
+        lost
+    }
+
+    fn settle_lost_ends(
+        &mut self,
+        mut open: HashMap<String, OpenHalf>,
+        counts: &mut BTreeMap<String, i64>,
+    ) -> Vec<i64> {
         let queues = self.store.queues();
         let times = queues.iter().filter_map(|(topic, id, at)| self.store.store_time(topic, *id, at.max - 1));
         let interval = i64::from(self.settings.broker.transaction_op_batch_interval);
         let since = times.max().unwrap_or(0) - interval - MARK_SLACK_MS;
-        let places: BTreeSet<(String, i32)> = open.values().flat_map(|(_, places)| places).cloned().collect();
+        let places: BTreeSet<(String, i32)> = open.values().flat_map(|half| &half.places).cloned().collect();
         let mut lost = Vec::new();
         for (topic, queue_id) in places {
             for id in self.committed_since(&topic, queue_id, since) {
-                let Some((offset, _)) = open.remove(&id) else { continue };
+                let Some(OpenHalf { offset, real_topic, .. }) = open.remove(&id) else { continue };
+                *counts.entry(real_topic).or_default() -= 1;
                 tracing::info!(offset, "a committed half message had lost its mark");
                 if let Some(progress) = &mut self.transactions.progress {
                     progress.end(offset, &id, true);
@@ -132,7 +152,7 @@ impl<S: Store> Broker<S> {
     }
 
     /// The queues a commit of a half message would store it in.
-    fn may_have_gone_to(&self, half: &Half<'_>) -> BTreeSet<(String, i32)> {
+    pub(super) fn may_have_gone_to(&self, half: &Half<'_>) -> BTreeSet<(String, i32)> {
         let known = Known::scan(half.record.properties);
         let mut places = BTreeSet::from([(half.real_topic.to_owned(), half.real_queue_id)]);
         if delay::level_ms(&self.settings.delay_levels, known.delay_level).is_some() {

@@ -10,9 +10,11 @@
 //!   end were lost in a crash, delivers once.
 
 mod check;
+mod committed;
 mod end;
 mod half;
 mod load;
+mod metrics;
 mod ops;
 mod progress;
 mod resume;
@@ -20,6 +22,8 @@ mod resume;
 mod tests;
 
 pub(super) use half::half_place;
+use metrics::Metrics;
+pub use metrics::TransactionMetrics;
 
 use super::{Broker, names};
 use crate::store::Store;
@@ -49,23 +53,28 @@ pub(super) struct Transactions {
     ops: OpBuffer,
     round: Option<Round>,
     next_round: Mono,
+    metrics: Metrics,
+    /// Records before this place were stored by an earlier process.
+    life_began_at: i64,
     /// Which connection of a group is asked next.
     turn: usize,
 }
 
 impl Transactions {
-    pub fn new(now: Now, interval_ms: i64) -> Self {
+    pub fn new(now: Now, interval_ms: i64, metrics: TransactionMetrics, log_end: u64) -> Self {
         Transactions {
             progress: None,
             ops: OpBuffer::default(),
             round: None,
             next_round: now.mono.plus_ms(positive(interval_ms)),
+            metrics: Metrics::new(metrics),
+            life_began_at: i64::try_from(log_end).unwrap_or(i64::MAX),
             turn: 0,
         }
     }
 
     pub fn deadline(&self) -> Option<Mono> {
-        earliest(Some(self.next_round), self.ops.deadline())
+        earliest(earliest(Some(self.next_round), self.ops.deadline()), self.metrics.deadline())
     }
 }
 
@@ -83,11 +92,15 @@ impl<S: Store> Broker<S> {
         if self.transactions.next_round <= now.mono {
             self.check_halves(now);
         }
+        if self.transactions.metrics.deadline().is_some_and(|due| due <= now.mono) {
+            self.save_transaction_metrics(now);
+        }
     }
 
     /// An orderly stop leaves no mark behind.
     pub(super) fn stop_transactions(&mut self, now: Now) {
         self.write_ops(now);
+        self.save_transaction_metrics(now);
     }
 
     /// Where the half queue begins and what of it is visible ends.

@@ -26,7 +26,7 @@ impl<S: Store> Broker<S> {
         let bytes = self.store.record_at(at)?;
         let found = record::decode(&bytes).ok()?;
         let id = found.property(name::TRANSACTION_ID).or(found.property(name::UNIQ_KEY))?;
-        found.property(name::REAL_TOPIC)?;
+        let real_topic = found.property(name::REAL_TOPIC)?;
         let text = properties::replace(found.properties, name::TRANSACTION_CHECK_TIMES, "0");
         let again = Again {
             topic: names::HALF_TOPIC,
@@ -39,6 +39,7 @@ impl<S: Store> Broker<S> {
         self.transaction_progress(now);
         let stored = self.put_again(now, &found, &again).ok()?;
         self.transaction_progress(now).stands_for(id, stored.queue_offset);
+        self.half_is_open(now, real_topic);
         Some(())
     }
 }

@@ -1,5 +1,7 @@
 use std::collections::{HashMap, HashSet};
 
+use super::metrics::TransactionMetrics;
+use super::ops::OpBuffer;
 use crate::broker::names;
 use crate::broker::testing::{Rig, field};
 use crate::message::{record, sysflag};
@@ -192,6 +194,70 @@ fn a_crash_that_takes_the_marks_does_not_deliver_twice() {
     rig.pass(120_000);
     assert_eq!(rig.oneways.len(), 0);
     assert_eq!(rig.bodies("T"), ["now", "later"]);
+}
+
+#[test]
+fn a_commit_that_comes_again_after_a_restart_delivers_once() {
+    let mut rig = Rig::new(|_, _| {});
+    let (plain, delayed) = (half(&mut rig, "plain", ""), half(&mut rig, "delayed", "DELAY=1"));
+    let rolled_back = half(&mut rig, "rolled-back", "");
+    assert_eq!(end(&mut rig, &plain, COMMIT), Some((0, None)));
+    assert_eq!(end(&mut rig, &delayed, COMMIT), Some((0, None)));
+    assert_eq!(end(&mut rig, &rolled_back, ROLLBACK), Some((0, None)));
+    rig.pass(120_000);
+    assert_eq!(rig.bodies("T"), ["plain", "delayed"]);
+    for orderly in [true, false] {
+        rig = rig.restart(orderly);
+        assert_eq!(end(&mut rig, &plain, COMMIT), Some((0, None)));
+        assert_eq!(end(&mut rig, &delayed, COMMIT), Some((0, None)));
+        rig.pass(40_000);
+        assert_eq!(rig.bodies("T"), ["plain", "delayed"]);
+    }
+}
+
+#[test]
+fn a_mark_lost_long_ago_is_no_reason_to_ask_again() {
+    let mut rig = Rig::new(|_, _| {});
+    let place = half(&mut rig, "K", "");
+    assert_eq!(end(&mut rig, &place, COMMIT), Some((0, None)));
+    // Another broker had the store since: what the commit left is not at the end any more.
+    rig = rig.restart_with(|_| {});
+    rig.broker.transactions.progress = None;
+    rig.broker.transactions.ops = OpBuffer::default();
+    rig.now.wall_ms += 60_000;
+    rig.send("T", "", "later");
+    rig.heartbeat(1, "pg");
+    rig.pass(120_000);
+    assert_eq!(rig.oneways.len(), 0);
+    assert_eq!(rig.bodies("T").iter().filter(|body| *body == "K").count(), 1);
+    assert_eq!(open_halves(&rig), [("T".to_owned(), 0)]);
+}
+
+/// What the file says of open half messages.
+fn open_halves(rig: &Rig) -> Vec<(String, i64)> {
+    let table: TransactionMetrics =
+        crate::json::from_slice(&rig.files["root/config/transactionMetrics"]).unwrap();
+    table.counts.into_iter().map(|(topic, metric)| (topic, metric.count)).collect()
+}
+
+#[test]
+fn open_half_messages_are_counted_and_counted_again() {
+    let mut rig = Rig::new(|broker, _| broker.transaction_check_max = 1);
+    let (one, two) = (half(&mut rig, "one", ""), half(&mut rig, "two", ""));
+    half(&mut rig, "three", "CHECK_IMMUNITY_TIME_IN_SECONDS=3600");
+    assert_eq!(end(&mut rig, &one, COMMIT), Some((0, None)));
+    rig.pass(3_000);
+    assert_eq!(open_halves(&rig), [("T".to_owned(), 2)]);
+    let text = String::from_utf8(rig.files["root/config/transactionMetrics"].to_vec()).unwrap();
+    assert!(text.starts_with(r#"{"dataVersion":{"counter":4,"#), "{text}");
+    assert!(text.contains(r#""transactionCount":{"T":{"count":2,"timeStamp":"#), "{text}");
+    assert_eq!(end(&mut rig, &two, ROLLBACK), Some((0, None)));
+    rig.pass(4_000);
+    // A crash that takes the file: the half messages are there to be counted.
+    rig.files.remove("root/config/transactionMetrics");
+    rig = rig.restart(false);
+    rig.pass(4_000);
+    assert_eq!(open_halves(&rig), [("T".to_owned(), 1)]);
 }
 
 /// What a producer has decided, and what it does about it.
