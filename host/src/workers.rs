@@ -2,6 +2,7 @@
 //!
 //! Results come back through one channel; `wake` gets the event loop to look at it.
 
+use std::cell::Cell;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
@@ -38,12 +39,18 @@ enum Task {
     Resolve { conn: ConnId, addr: String },
 }
 
+/// Threads for reads that clients wait for.
+const READERS: usize = 2;
+
 /// Gets the event loop out of its sleep.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// The helper threads.
 pub struct Workers {
     jobs: Sender<Task>,
+    /// Reads a client waits for: they go past flushes, and one slow one does not stop the others.
+    reads: Vec<Sender<Task>>,
+    next_read: Cell<usize>,
     files: Sender<Task>,
     names: Sender<Task>,
     completions: Receiver<Completion>,
@@ -76,6 +83,8 @@ impl Workers {
         let notify = Notify { sender, wake };
         Ok(Workers {
             jobs: spawn("store", &notify)?,
+            reads: (0..READERS).map(|_| spawn("reads", &notify)).collect::<Result<_, _>>()?,
+            next_read: Cell::new(0),
             files: spawn("files", &notify)?,
             names: spawn("names", &notify)?,
             completions,
@@ -91,7 +100,14 @@ impl Workers {
 
     /// Runs a store's job.
     pub fn job(&self, role: usize, job: Job) {
-        hand(&self.jobs, Task::Job { role, job });
+        let lane = if job.is_fetch() {
+            let turn = self.next_read.get();
+            self.next_read.set(turn.wrapping_add(1));
+            self.reads.get(turn % self.reads.len().max(1))
+        } else {
+            None
+        };
+        hand(lane.unwrap_or(&self.jobs), Task::Job { role, job });
     }
 
     /// Replaces a file atomically; files are written in the order of the calls.

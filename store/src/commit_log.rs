@@ -11,6 +11,7 @@ use sansmq_core::store::pull::LogSource;
 use crate::config::StoreConfig;
 use crate::disk::{DiskRef, remove_durably};
 use crate::error::StoreError;
+use crate::file_store::ColdRange;
 use crate::mapped::{DirtyRange, LogSegment};
 use crate::segments::{self, SegmentFile};
 
@@ -75,6 +76,15 @@ impl CommitLog {
     /// Written bytes from `offset` to the end of its file.
     pub(crate) fn written_from(&self, offset: u64) -> Option<&[u8]> {
         self.segment(offset)?.written_from(offset)
+    }
+
+    /// Where these bytes lie when reading them would have to wait for the device.
+    pub(crate) fn cold(&self, offset: u64, len: u64) -> Option<ColdRange> {
+        let (path, segment) = self.segments.get(self.index_of(offset)?)?;
+        let len = len.min(segment.end().saturating_sub(offset));
+        let from = offset - segment.base();
+        let cold = len > 0 && !segment.is_resident(offset, len);
+        cold.then(|| ColdRange { path: path.clone(), from, to: from + len })
     }
 
     /// Where the next file goes.

@@ -14,12 +14,15 @@ use sansmq_core::store::{QueueBounds, QueueEntry};
 
 use crate::disk::{DiskRef, remove_durably};
 use crate::error::StoreError;
+use crate::file_store::ColdRange;
 use crate::mapped::{DirtyRange, Table};
 use crate::segments;
 
 const ENTRY: u64 = ENTRY_LEN as u64;
 /// Space is taken this many bytes ahead of the entries.
 const AHEAD: u64 = 64 * 1024;
+/// So many entries at the end of a queue are not asked about.
+const HOT_ENTRIES: u64 = 4096;
 /// Stands for entries in front of the first real one when a queue does not start at 0.
 const FILLER: QueueEntry = QueueEntry { offset: 0, size: i32::MAX as u32, tags_code: 0 };
 
@@ -173,6 +176,20 @@ impl ConsumeQueue {
             return None;
         }
         self.with_file(self.file_of(position), |table| read(table, position % self.file_size))?
+    }
+
+    /// Where entries lie that a read from `offset` on visits, when it would have to wait for the device. The last
+    /// [`HOT_ENTRIES`] are taken to be in memory.
+    pub(crate) fn cold(&self, offset: i64, count: u64) -> Option<ColdRange> {
+        let position = position(offset)?;
+        if position < self.first || position.saturating_add(HOT_ENTRIES * ENTRY) >= self.end {
+            return None;
+        }
+        let base = self.file_of(position);
+        let from = position - base;
+        let to = from.saturating_add(count.saturating_mul(ENTRY)).min(self.file_size);
+        let cold = self.with_file(base, |table| !table.is_resident(from, to - from))?;
+        cold.then(|| ColdRange { path: segments::path_of(&self.dir, base), from, to })
     }
 
     /// Makes room for `count` entries behind the last one, so that [`Self::push`] cannot fail for them.

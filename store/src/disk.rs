@@ -37,6 +37,11 @@ pub unsafe trait Mapped: Send + Sync + fmt::Debug {
     /// # Errors
     /// Nothing is known about these bytes then; another attempt may report success without having written them.
     fn sync(&self, from: usize, to: usize) -> io::Result<()>;
+
+    /// Whether reading the bytes `from..to` would not have to wait for the device. True where that is not known.
+    fn is_resident(&self, _from: usize, _to: usize) -> bool {
+        true
+    }
 }
 
 /// What is known of a directory entry.
@@ -97,6 +102,13 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// As [`Mapped::sync`].
     fn sync_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Brings the bytes `from..to` of a file into memory, so that reading them through a mapping does not wait;
+    /// `ahead` more are asked for without waiting for them.
+    ///
+    /// # Errors
+    /// What the device says where a mapping could only end the process.
+    fn fetch(&self, path: &Path, from: u64, to: u64, ahead: u64) -> io::Result<()>;
 
     /// First byte at or behind `from` that may differ from zero; `None` when there is none.
     ///

@@ -1,5 +1,6 @@
 //! The store itself: log, queues and index behind the `Store` contract.
 
+mod fetch;
 mod open;
 mod space;
 
@@ -11,6 +12,7 @@ use sansmq_core::message::{record, sysflag};
 use sansmq_core::store::append::{
     AppendLimits, checked_batch, checked_len, entry_tags, for_each_item, for_each_key, key_hash,
 };
+use sansmq_core::store::fetch::{FetchId, Lookup};
 use sansmq_core::store::pull::{LogSource, PullLimits, QueueSource, offset_by_time, pull, visible_bounds};
 use sansmq_core::store::{
     AppendError, Appended, Boundary, DiskUse, IndexHits, LogBounds, NewMessage, QueueBounds, QueueEntry,
@@ -32,6 +34,8 @@ use crate::lock::DirLock;
 use crate::queues::Queues;
 use crate::recovery::is_storable;
 use crate::timer_log::TimerLog;
+pub(crate) use fetch::ColdRange;
+use fetch::Fetches;
 use space::SpaceState;
 
 /// A message store in a directory; see the crate documentation.
@@ -59,6 +63,7 @@ pub struct FileStore {
     /// (`spec/known-failures.md` KF-08).
     failed: bool,
     space: SpaceState,
+    fetches: Fetches,
     /// Dropped last, when nothing touches the files any more.
     _lock: DirLock,
 }
@@ -202,6 +207,9 @@ impl FileStore {
     fn next_work(&mut self) -> Option<Work> {
         if let Some(path) = self.trash.pop() {
             return Some(Work::RemoveTree { path });
+        }
+        if let Some(fetch) = self.fetches.next_work() {
+            return Some(fetch);
         }
         if self.closed || self.failed {
             return None;
@@ -360,6 +368,14 @@ impl Store for FileStore {
         pull(request, self.queues.get(request.topic, request.queue_id), &self.log, &self.pull_limits)
     }
 
+    fn prefetch(&mut self, lookup: &Lookup<'_>) -> Option<FetchId> {
+        self.fetch_for(lookup)
+    }
+
+    fn next_fetched(&mut self) -> Option<(FetchId, Result<(), String>)> {
+        self.fetches.next_done()
+    }
+
     fn record_at(&self, offset: u64) -> Option<Bytes> {
         let found = record::decode(self.log.written_from(offset)?).ok()?;
         let here = u64::try_from(found.physical_offset) == Ok(offset);
@@ -473,6 +489,10 @@ impl Store for FileStore {
         self.clean_soon();
     }
 
+    fn clean_queues_now(&mut self) {
+        self.clean_queues();
+    }
+
     fn request_flush(&mut self) {
         self.flusher.wanted = self.log.end();
     }
@@ -543,6 +563,7 @@ impl Store for FileStore {
                     }
                 }
             }
+            Outcome::Fetch { id, result } => self.fetches.finished(id, result),
             Outcome::Survey(found) => self.surveyed(now, &found),
             Outcome::RemoveFile { path, result } => self.removed(&path, result),
             Outcome::RemoveTree { path, result } => {

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use crate::disk::{DiskRef, remove_durably};
 use crate::error::StoreError;
+use crate::file_store::ColdRange;
 use crate::mapped::{DirtyRange, Table};
 use crate::segments;
 
@@ -274,6 +275,30 @@ impl Index {
     /// Log offsets of records with this key hash and a store time in `begin..=end`, at most `max`, the newest
     /// ones preferred.
     pub(crate) fn query(&self, hash: i32, max: usize, begin: i64, end: i64) -> Found {
+        self.query_while(hash, max, begin, end, &mut |_, _, _| true)
+    }
+
+    /// What a query has to read from the device next, if anything; when nothing, what it finds.
+    pub(crate) fn cold(&self, hash: i32, max: usize, begin: i64, end: i64) -> Result<Found, ColdRange> {
+        let mut cold = None;
+        let found = self.query_while(hash, max, begin, end, &mut |file, at, len| {
+            if cold.is_none() && !file.table.is_resident(at, len) {
+                cold = Some(ColdRange { path: file.path.clone(), from: at, to: at + len });
+            }
+            cold.is_none()
+        });
+        cold.map_or(Ok(found), Err)
+    }
+
+    /// A query that asks before each part of a file it touches, and leaves out what it may not.
+    fn query_while(
+        &self,
+        hash: i32,
+        max: usize,
+        begin: i64,
+        end: i64,
+        may_read: &mut dyn FnMut(&IndexFile, u64, u64) -> bool,
+    ) -> Found {
         let mut found = Found::default();
         if let Some(last) = self.files.back() {
             (found.last_time, found.last_offset) = (last.header.end_time, last.header.end_offset);
@@ -287,7 +312,7 @@ impl Index {
                 continue; // created ahead
             }
             if header.begin_time <= end && header.end_time >= begin {
-                self.walk(file, hash, max, begin, end, &mut found.offsets);
+                self.walk(file, hash, max, (begin, end), &mut found.offsets, may_read);
             }
             if header.begin_time < begin {
                 break;
@@ -298,13 +323,24 @@ impl Index {
         found
     }
 
-    fn walk(&self, file: &IndexFile, hash: i32, max: usize, begin: i64, end: i64, offsets: &mut Vec<u64>) {
+    fn walk(
+        &self,
+        file: &IndexFile,
+        hash: i32,
+        max: usize,
+        (begin, end): (i64, i64),
+        offsets: &mut Vec<u64>,
+        may_read: &mut dyn FnMut(&IndexFile, u64, u64) -> bool,
+    ) {
+        if !may_read(file, self.slot_at(hash), 4) {
+            return;
+        }
         let int = |at: u64| file.table.get(at).map(i32::from_be_bytes);
         let mut limit = file.header.count;
         let mut next = int(self.slot_at(hash)).unwrap_or(0);
         // numbers fall along a chain; anything else is damage and ends it
         while offsets.len() < max && (1..limit).contains(&next) {
-            let Some(at) = self.entry_at(next) else { break };
+            let Some(at) = self.entry_at(next).filter(|at| may_read(file, *at, ENTRY)) else { break };
             let seconds = i64::from(int(at + 12).unwrap_or(0));
             let time = file.header.begin_time.saturating_add(seconds.saturating_mul(1000));
             let offset = file.table.get(at + 4).map(u64::from_be_bytes);

@@ -3,8 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use sansmq_core::store::fetch::FetchId;
+
 use crate::checkpoint::Checkpoint;
 use crate::disk::{Disk, DiskRef, Space, is_full, remove_durably};
+use crate::file_store::ColdRange;
 use crate::mapped::{DirtyRange, LogSegment};
 use crate::timer_log::TimerFlush;
 
@@ -32,6 +35,16 @@ pub(crate) enum Work {
     RemoveFile { path: PathBuf },
     /// Remove a directory tree nobody looks at any more.
     RemoveTree { path: PathBuf },
+    /// Read what a request waits for into memory.
+    Fetch { id: FetchId, ranges: Vec<ColdRange>, ahead: u64 },
+}
+
+impl Job {
+    /// Whether a client waits for no more than this read: such jobs must not queue behind flushes.
+    #[must_use]
+    pub fn is_fetch(&self) -> bool {
+        matches!(self.0, Work::Fetch { .. })
+    }
 }
 
 #[derive(Debug)]
@@ -68,6 +81,7 @@ pub(crate) enum Outcome {
     Survey(SurveyResult),
     RemoveFile { path: PathBuf, result: io::Result<()> },
     RemoveTree { path: PathBuf, result: io::Result<()> },
+    Fetch { id: FetchId, result: Result<(), String> },
 }
 
 /// How a flush of queues failed.
@@ -121,6 +135,7 @@ pub(crate) fn run(job: Job) -> Done {
             let result = disk.remove_tree(&path);
             Outcome::RemoveTree { path, result }
         }
+        Work::Fetch { id, ranges, ahead } => Outcome::Fetch { id, result: fetch(disk, &ranges, ahead) },
     })
 }
 
@@ -135,6 +150,14 @@ fn look(disk: &dyn Disk, ask: SurveyAsk) -> SurveyResult {
         log_spaces: ask.log_dirs.iter().map(space).collect(),
         queue_space: space(&ask.queue_dir),
     }
+}
+
+fn fetch(disk: &dyn Disk, ranges: &[ColdRange], ahead: u64) -> Result<(), String> {
+    ranges.iter().try_for_each(|ColdRange { path, from, to }| match disk.fetch(path, *from, *to, ahead) {
+        // retention was faster; the lookup will find out
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(|error| format!("{} from byte {from}: {error}", path.display())),
+    })
 }
 
 fn sync_all(ranges: &[DirtyRange]) -> io::Result<()> {

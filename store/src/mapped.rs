@@ -174,6 +174,11 @@ impl LogSegment {
         self.range(offset, len).is_some()
     }
 
+    /// Whether these written bytes can be read without waiting for the device.
+    pub(crate) fn is_resident(&self, offset: u64, len: u64) -> bool {
+        self.range(offset, len).is_none_or(|(from, to)| self.map.is_resident(from, to))
+    }
+
     /// Written bytes from `offset` on, borrowed.
     pub(crate) fn written_from(&self, offset: u64) -> Option<&[u8]> {
         let (from, _) = self.range(offset, 0)?;
@@ -290,6 +295,12 @@ impl Table {
         // mapping is ever formed or handed out.
         unsafe { std::ptr::copy_nonoverlapping(base_of(&self.map).add(at), out.as_mut_ptr(), N) };
         Some(out)
+    }
+
+    /// Whether these bytes can be read without waiting for the device.
+    pub(crate) fn is_resident(&self, from: u64, len: u64) -> bool {
+        let clip = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(len_of(&self.map));
+        self.map.is_resident(clip(from), clip(from.saturating_add(len)))
     }
 
     /// Whether all of these bytes are zero; bytes behind the file count as such.

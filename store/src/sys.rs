@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use crate::disk::Space;
 
@@ -82,6 +83,43 @@ fn change_space(file: &File, mode: libc::c_int, from: u64, len: u64) -> io::Resu
         if error.kind() != io::ErrorKind::Interrupted {
             return Err(error);
         }
+    }
+}
+
+/// Whether all pages of a file mapping's bytes are in memory. True when the kernel does not tell.
+///
+/// # Safety
+/// `from..from + len` must lie in one mapping for as long as the call lasts.
+pub(crate) unsafe fn is_resident(from: *const u8, len: usize) -> bool {
+    static PAGE: OnceLock<usize> = OnceLock::new();
+    // SAFETY: plain call without pointers.
+    let page =
+        *PAGE.get_or_init(|| usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096));
+    let lead = from as usize % page;
+    let mut rest = len + lead;
+    let mut at = from.wrapping_sub(lead).cast_mut();
+    let mut pages = [1u8; 128];
+    while rest > 0 {
+        let piece = rest.min(pages.len() * page);
+        // SAFETY: the mapping begins at a page border, so the rounded range lies in it, and the buffer has a byte
+        // for each of its pages.
+        if unsafe { libc::mincore(at.cast(), piece, pages.as_mut_ptr()) } != 0 {
+            return true;
+        }
+        if pages[..piece.div_ceil(page)].iter().any(|state| state & 1 == 0) {
+            return false;
+        }
+        at = at.wrapping_add(piece);
+        rest -= piece;
+    }
+    true
+}
+
+/// Asks for bytes to be read into memory soon; what comes of it is of no consequence.
+pub(crate) fn will_need(file: &File, from: u64, len: u64) {
+    if let (Ok(from), Ok(len)) = (libc::off_t::try_from(from), libc::off_t::try_from(len)) {
+        // SAFETY: plain call on an open descriptor.
+        unsafe { libc::posix_fadvise(file.as_raw_fd(), from, len, libc::POSIX_FADV_WILLNEED) };
     }
 }
 

@@ -88,6 +88,16 @@ impl<S: Store> Broker<S> {
 
     /// Requests of producers and consumers.
     fn client_request(&mut self, now: Now, peer: Peer, frame: &Frame<'_>) -> Option<Answer> {
+        let to = ReplyTo::new(peer.conn, frame);
+        let later = match frame.code() {
+            code::SEARCH_OFFSET_BY_TIMESTAMP => Some(self.search_offset(to, frame)),
+            code::QUERY_MESSAGE => Some(self.query_message(to, frame)),
+            code::VIEW_MESSAGE_BY_ID => Some(self.view_message(to, frame)),
+            _ => None,
+        };
+        if let Some(reply) = later {
+            return Some(reply.map_or(Answer::Later, Answer::Now));
+        }
         Some(Answer::Now(match frame.code() {
             code::HEART_BEAT => self.heartbeat(now, peer, frame),
             code::UNREGISTER_CLIENT => self.unregister_client(peer, frame),
@@ -95,12 +105,9 @@ impl<S: Store> Broker<S> {
             code::CHECK_CLIENT_CONFIG => self.check_client_config(frame),
             code::QUERY_CONSUMER_OFFSET => self.query_consumer_offset(frame),
             code::UPDATE_CONSUMER_OFFSET => self.update_consumer_offset(now, frame),
-            code::SEARCH_OFFSET_BY_TIMESTAMP => self.search_offset(frame),
             code::GET_MAX_OFFSET => self.max_offset(frame),
             code::GET_MIN_OFFSET => self.min_offset(frame),
             code::GET_EARLIEST_MSG_STORETIME => self.earliest_store_time(frame),
-            code::QUERY_MESSAGE => self.query_message(frame),
-            code::VIEW_MESSAGE_BY_ID => self.view_message(frame),
             code::LOCK_BATCH_MQ => self.lock_batch(now, frame),
             code::UNLOCK_BATCH_MQ => self.unlock_batch(frame),
             code::QUERY_ASSIGNMENT => self.query_assignment(frame),
@@ -155,7 +162,11 @@ impl<S: Store> Broker<S> {
             code::INVOKE_BROKER_TO_RESET_OFFSET => self.reset_offset(now, frame),
             code::RESUME_CHECK_HALF_MESSAGE => self.resume_check(now, frame),
             code::CLEAN_UNUSED_TOPIC => Reply::success(),
-            code::CLEAN_EXPIRED_CONSUMEQUEUE | code::DELETE_EXPIRED_COMMITLOG => {
+            code::CLEAN_EXPIRED_CONSUMEQUEUE => {
+                self.store.clean_queues_now();
+                Reply::success()
+            }
+            code::DELETE_EXPIRED_COMMITLOG => {
                 self.store.clean_now();
                 Reply::success()
             }

@@ -117,6 +117,7 @@ impl<S: Store> Broker<S> {
             self.notify_members(&group);
         }
         self.held.close(conn);
+        self.cold.close(conn);
     }
 
     /// Closes connections of clients that stopped their heartbeats.

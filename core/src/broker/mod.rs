@@ -2,7 +2,8 @@
 //!
 //! Requests come in through [`Broker::handle`]; replies, calls and file writes leave through
 //! [`Broker::poll`]. A reply that must wait — for an fsync, for a file on disk, for a message to arrive, for
-//! a client's answer — is an entry in a queue keyed by what releases it ([`waiting`], [`hold`], [`relay`]),
+//! a client's answer, for a cold read — is an entry keyed by what releases it ([`waiting`], [`hold`],
+//! [`relay`], [`cold`]),
 //! with a deadline.
 
 mod admin_groups;
@@ -10,6 +11,7 @@ mod admin_stats;
 mod admin_topics;
 pub mod assignment;
 pub mod clients;
+mod cold;
 mod config_requests;
 mod dispatch;
 pub mod groups;
@@ -100,6 +102,7 @@ pub struct Broker<S: Store> {
     producers: clients::Producers,
     locks: locks::Locks,
     held: hold::HeldPulls,
+    cold: cold::ColdReads,
     schedule: schedule::Schedule,
     stats: stats::Stats,
     registration: register::Registration,
@@ -152,6 +155,7 @@ impl<S: Store> Broker<S> {
             producers: clients::Producers::default(),
             locks: locks::Locks::default(),
             held: hold::HeldPulls::default(),
+            cold: cold::ColdReads::default(),
             schedule: schedule::Schedule::new(&settings.delay_levels, meta.delay_offsets, now),
             stats: stats::Stats::new(now),
             registration: register::Registration::new(&settings.name_servers(), now),
@@ -201,6 +205,7 @@ impl<S: Store> Broker<S> {
     pub fn job_done(&mut self, now: Now, done: S::Done) {
         self.store.complete(now, done);
         self.release_durable(now);
+        self.release_fetched(now);
         self.save_timers(now);
         self.advance_stop(now);
     }

@@ -1,6 +1,7 @@
 //! Offsets of queues and of consumers: codes 14, 15, 29 to 32, 43 and 314 (`spec/broker.md` section 9).
 
 use super::Broker;
+use super::cold::Search;
 use crate::json::{self, Style};
 use crate::message::record;
 use crate::store::{Boundary, QueueBounds, Store};
@@ -8,7 +9,7 @@ use crate::time::Now;
 use crate::wire::code::response;
 use crate::wire::headers::admin::CloneGroupOffset;
 use crate::wire::headers::client::{QueryConsumerOffset, QueueOffset, UpdateConsumerOffset};
-use crate::wire::{Ext, Frame, Reply};
+use crate::wire::{Ext, Frame, Reply, ReplyTo};
 
 impl<S: Store> Broker<S> {
     pub(super) fn query_consumer_offset(&self, frame: &Frame<'_>) -> Reply {
@@ -73,16 +74,16 @@ impl<S: Store> Broker<S> {
         Reply::success().with_ext(Ext::new())
     }
 
-    pub(super) fn search_offset(&self, frame: &Frame<'_>) -> Reply {
+    pub(super) fn search_offset(&mut self, to: ReplyTo, frame: &Frame<'_>) -> Option<Reply> {
         let header = QueueOffset::parse(frame);
         let upper = header.boundary_type.is_some_and(|kind| kind.eq_ignore_ascii_case("upper"));
-        let boundary = if upper { Boundary::Upper } else { Boundary::Lower };
-        offset_reply(self.store.offset_by_time(
-            header.topic.unwrap_or(""),
-            header.queue_id.unwrap_or(0),
-            header.timestamp.unwrap_or(0),
-            boundary,
-        ))
+        let search = Search::Time {
+            topic: header.topic.unwrap_or("").to_owned(),
+            queue_id: header.queue_id.unwrap_or(0),
+            timestamp_ms: header.timestamp.unwrap_or(0),
+            boundary: if upper { Boundary::Upper } else { Boundary::Lower },
+        };
+        self.search(to, search)
     }
 
     pub(super) fn max_offset(&self, frame: &Frame<'_>) -> Reply {

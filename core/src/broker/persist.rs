@@ -164,6 +164,7 @@ impl<S: Store> Broker<S> {
     pub fn shutdown(&mut self, now: Now) {
         if self.stopping == Stopping::No {
             self.answer_all_held(now);
+            self.end_cold_reads();
             self.stop_transactions(now);
             self.stopping = Stopping::Unregistering(now.mono.plus_ms(3_000));
             self.unregister_everywhere();
@@ -187,6 +188,7 @@ impl<S: Store> Broker<S> {
             self.stop_transactions(now);
             self.store.close(now);
             self.release_durable(now);
+            self.end_cold_reads();
             self.stopping = Stopping::Done;
         }
     }

@@ -2,11 +2,13 @@
 
 use std::borrow::Cow;
 
+use super::cold::PULL_ROUNDS;
 use super::hold::HeldPull;
 use super::persist::File;
 use super::{Broker, Stopping, dispatch, names};
 use crate::body::{MessageModel, SubscriptionData, SubscriptionGroupConfig, TopicConfig, perm};
 use crate::message::tags::java_hash;
+use crate::store::fetch::{FetchId, Lookup};
 use crate::store::{ReadRequest, ReadResult, ReadStatus, Store, TagFilter};
 use crate::time::Now;
 use crate::wire::code::{request, response};
@@ -35,19 +37,33 @@ struct Allowed {
     codes: Option<Vec<i32>>,
 }
 
+/// Which time a pull is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Attempt {
+    First,
+    /// It was held, and something has arrived or its time is up.
+    Woken,
+    /// So many fetches have brought into memory what it reads.
+    Fetched(u32),
+}
+
 impl<S: Store> Broker<S> {
     pub(super) fn pull(&mut self, now: Now, peer: Peer, frame: &Frame<'_>) {
         let to = ReplyTo::new(peer.conn, frame);
         let lite = frame.code() == request::LITE_PULL_MESSAGE;
         match PullMessage::parse_strict(frame) {
-            Ok(header) => self.pull_with(now, peer, to, &header, lite, true),
+            Ok(header) => self.pull_with(now, peer, to, &header, lite, Attempt::First),
             Err(error) => self.reply(to, Reply::error(response::SYSTEM_ERROR, error.to_string())),
         }
     }
 
     /// Runs a held pull from the top; it is not held a second time.
     pub(super) fn pull_again(&mut self, now: Now, held: &HeldPull) {
-        self.pull_with(now, held.peer, held.to, &held.header(), held.lite, false);
+        self.pull_fetched(now, held, Attempt::Woken);
+    }
+
+    pub(super) fn pull_fetched(&mut self, now: Now, held: &HeldPull, attempt: Attempt) {
+        self.pull_with(now, held.peer, held.to, &held.header(), held.lite, attempt);
     }
 
     fn pull_with(
@@ -57,8 +73,9 @@ impl<S: Store> Broker<S> {
         to: ReplyTo,
         header: &PullMessage<'_>,
         lite: bool,
-        first: bool,
+        attempt: Attempt,
     ) {
+        let first = attempt == Attempt::First;
         let allowed = match self.check_pull(now, peer, header, lite) {
             Ok(allowed) => allowed,
             Err(reply) => {
@@ -75,7 +92,14 @@ impl<S: Store> Broker<S> {
                 self.offsets.commit(now.wall_ms, group, topic, queue_id, commit);
             }
         }
-        let result = self.read_for(header, &allowed, offset);
+        let rounds = if let Attempt::Fetched(rounds) = attempt { rounds } else { 0 };
+        let result = match self.read_for(header, &allowed, offset, rounds) {
+            Ok(result) => result,
+            Err(fetch) => {
+                let pull = HeldPull::new(to, peer, now.mono, lite, header, allowed.codes);
+                return self.cold.park(fetch, rounds, pull);
+            }
+        };
         self.offsets.note_pulled(group, topic, queue_id, result.next_offset);
         let code = pull_code(result.status, offset);
         let may_hold = first && sys_flag & FLAG_SUSPEND != 0 && self.stopping == Stopping::No;
@@ -102,21 +126,28 @@ impl<S: Store> Broker<S> {
         self.reply(to, Reply { code, remark, ext: Some(ext), body });
     }
 
-    fn read_for(&mut self, header: &PullMessage<'_>, allowed: &Allowed, offset: i64) -> ReadResult {
+    /// Reads, or names the fetch that has to end first; `rounds` were waited for already.
+    fn read_for(
+        &mut self,
+        header: &PullMessage<'_>,
+        allowed: &Allowed,
+        offset: i64,
+        rounds: u32,
+    ) -> Result<ReadResult, FetchId> {
         let (group, topic) = (header.consumer_group.unwrap_or(""), header.topic.unwrap_or(""));
         let queue_id = header.queue_id.unwrap_or(0);
         let visible_end = self.visible_end();
         if let Some(reset) = self.offsets.take_reset(group, topic, queue_id) {
             let bounds = self.store.queue_bounds(topic, queue_id, visible_end).unwrap_or_default();
             let status = ReadStatus::OffsetReset;
-            return ReadResult {
+            return Ok(ReadResult {
                 status,
                 next_offset: reset,
                 bounds,
                 records: Vec::new(),
                 count: 0,
                 bytes: 0,
-            };
+            });
         }
         let filter = match &allowed.codes {
             None => TagFilter::All,
@@ -124,14 +155,20 @@ impl<S: Store> Broker<S> {
         };
         let most = self.settings.store.pull_batch_max_message_count;
         let wanted = header.max_msg_nums.unwrap_or(0).clamp(0, most.max(1));
-        self.store.read(&ReadRequest {
+        let request = ReadRequest {
             topic,
             queue_id,
             offset,
             max_count: u32::try_from(wanted).unwrap_or(0),
             visible_end,
             filter,
-        })
+        };
+        if rounds < PULL_ROUNDS
+            && let Some(fetch) = self.store.prefetch(&Lookup::Read(&request))
+        {
+            return Err(fetch);
+        }
+        Ok(self.store.read(&request))
     }
 
     fn check_pull(

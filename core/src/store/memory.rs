@@ -1,13 +1,14 @@
 //! A store without a disk, for tests and examples: real records in one growing buffer.
 
 use core::ops::ControlFlow;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 
 use super::append::{
     AppendLimits, checked_batch, checked_len, entry_tags, for_each_item, for_each_key, key_hash,
 };
+use super::fetch::{FetchId, Lookup, ranges_of_pull};
 use super::pull::{LogSource, PullLimits, QueueSource, offset_by_time, pull, visible_bounds};
 use super::{
     AppendError, Appended, Boundary, DiskUse, IndexHits, LogBounds, NewMessage, QueueBounds, QueueEntry,
@@ -18,9 +19,13 @@ use crate::message::{record, sysflag};
 use crate::time::{Mono, Now};
 use crate::timer::{ENTRY_LEN, SLOT_LEN, TimerEntry};
 
-/// Work of a [`MemoryStore`]: there never is any.
+/// Work of a [`MemoryStore`]: warming what [`MemoryStore::chill`] has made cold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoJob {}
+pub struct Warming {
+    pub id: FetchId,
+    /// The job reports that the device cannot read.
+    pub broken: bool,
+}
 
 #[derive(Debug, Default)]
 struct Log(Vec<u8>);
@@ -44,6 +49,28 @@ pub struct MemoryStore {
     closed: bool,
     /// Where durability was held, if it is.
     held_durable: Option<u64>,
+    cold: Cold,
+    cleanings: (u32, u32),
+}
+
+/// What stands in for pages that are not in memory.
+#[derive(Debug, Default)]
+struct Cold {
+    /// Log offsets below this are cold, but for what was fetched.
+    below: u64,
+    fetched: Vec<(u64, u64)>,
+    next: FetchId,
+    jobs: VecDeque<Warming>,
+    /// What each fetch under way is going to warm.
+    under_way: Vec<(FetchId, Vec<(u64, u64)>)>,
+    done: VecDeque<(FetchId, Result<(), String>)>,
+}
+
+impl Cold {
+    fn is_cold(&self, (offset, len): (u64, u64)) -> bool {
+        let known = |(from, size): &(u64, u64)| *from <= offset && offset + len <= from + size;
+        offset < self.below && !self.fetched.iter().any(known)
+    }
 }
 
 impl Default for MemoryStore {
@@ -70,7 +97,15 @@ impl MemoryStore {
             timer: Vec::new(),
             closed: false,
             held_durable: None,
+            cold: Cold::default(),
+            cleanings: (0, 0),
         }
+    }
+
+    /// Makes everything appended so far cold, as if it had left the page cache.
+    pub fn chill(&mut self) {
+        self.cold.below = self.log.end();
+        self.cold.fetched.clear();
     }
 
     /// From now on nothing more becomes durable until [`MemoryStore::sync`].
@@ -81,6 +116,12 @@ impl MemoryStore {
     /// Makes everything appended so far durable.
     pub fn sync(&mut self) {
         self.held_durable = self.held_durable.map(|_| self.log.end());
+    }
+
+    /// How often a clean-up of the log, and of the queues, was asked for.
+    #[must_use]
+    pub fn cleanings(&self) -> (u32, u32) {
+        self.cleanings
     }
 
     /// What a new process would find after this one ended.
@@ -187,8 +228,8 @@ impl LogSource for Log {
 }
 
 impl Store for MemoryStore {
-    type Job = NoJob;
-    type Done = NoJob;
+    type Job = Warming;
+    type Done = Warming;
 
     fn append(&mut self, now: Now, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
         if self.closed {
@@ -325,7 +366,13 @@ impl Store for MemoryStore {
 
     fn request_flush(&mut self) {}
 
-    fn clean_now(&mut self) {}
+    fn clean_now(&mut self) {
+        self.cleanings.0 += 1;
+    }
+
+    fn clean_queues_now(&mut self) {
+        self.cleanings.1 += 1;
+    }
 
     fn tick(&mut self, _now: Now) {}
 
@@ -333,16 +380,55 @@ impl Store for MemoryStore {
         None
     }
 
-    fn poll_job(&mut self) -> Option<NoJob> {
-        None
+    fn poll_job(&mut self) -> Option<Warming> {
+        self.cold.jobs.pop_front()
     }
 
-    fn run(job: NoJob) -> NoJob {
-        match job {}
+    fn run(job: Warming) -> Warming {
+        job
     }
 
-    fn complete(&mut self, _now: Now, done: NoJob) {
-        match done {}
+    fn complete(&mut self, _now: Now, done: Warming) {
+        let Some(at) = self.cold.under_way.iter().position(|(id, _)| *id == done.id) else { return };
+        let (id, ranges) = self.cold.under_way.swap_remove(at);
+        let result = if done.broken { Err("the device cannot read".to_owned()) } else { Ok(()) };
+        if result.is_ok() {
+            self.cold.fetched.extend(ranges);
+        }
+        self.cold.done.push_back((id, result));
+    }
+
+    fn prefetch(&mut self, lookup: &Lookup<'_>) -> Option<FetchId> {
+        if self.cold.below == 0 {
+            return None;
+        }
+        let record = |offset| (offset, record::MIN_LEN as u64);
+        let mut ranges = match lookup {
+            Lookup::Read(request) => {
+                let queue = self.queue(request.topic, request.queue_id);
+                ranges_of_pull(request, queue, &self.log, &self.pull_limits)
+            }
+            Lookup::Record(offset) => vec![record(*offset)],
+            Lookup::Time { topic, queue_id, .. } => {
+                self.queue_entry(topic, *queue_id, 0).map(|entry| record(entry.offset)).into_iter().collect()
+            }
+            Lookup::Key { topic, key, .. } => {
+                let found = self.index.get(&key_hash(topic, key));
+                found.into_iter().flatten().map(|(offset, _)| record(*offset)).collect()
+            }
+        };
+        ranges.retain(|range| self.cold.is_cold(*range));
+        if ranges.is_empty() {
+            return None;
+        }
+        self.cold.next += 1;
+        self.cold.under_way.push((self.cold.next, ranges));
+        self.cold.jobs.push_back(Warming { id: self.cold.next, broken: false });
+        Some(self.cold.next)
+    }
+
+    fn next_fetched(&mut self) -> Option<(FetchId, Result<(), String>)> {
+        self.cold.done.pop_front()
     }
 
     fn close(&mut self, _now: Now) {

@@ -2,12 +2,14 @@
 //!
 //! A [`Store`] is a type parameter of the broker: the memory-mapped files of `sansmq-store`, or
 //! [`memory::MemoryStore`] in tests and examples. Appends and reads of what is mapped complete within the
-//! call (they touch memory only); whatever may block (fsync, file creation ahead of need, deletion) is
+//! call (they touch memory only); whatever may block (fsync, file creation ahead of need, deletion, fetching
+//! what [`Store::prefetch`] found missing in memory) is
 //! handed out as a [`Store::Job`] by `poll_job`, run by the driver wherever it likes with `run`, and given
 //! back with `complete`. What is durable is read from `durable_end` after a completion.
 //! Formats: `spec/store.md`.
 
 pub mod append;
+pub mod fetch;
 pub mod memory;
 pub mod pull;
 pub mod retention;
@@ -17,6 +19,7 @@ use core::net::SocketAddr;
 
 use crate::time::Now;
 use crate::timer::{SLOT_LEN, TimerEntry};
+use fetch::{FetchId, Lookup};
 
 /// A message to be appended. Hosts, ids and offsets are filled in by the store where the format says so.
 #[derive(Clone, Copy, Debug)]
@@ -259,6 +262,18 @@ pub trait Store {
 
     fn read(&self, request: &ReadRequest<'_>) -> ReadResult;
 
+    /// Asks whether a lookup would have to wait for the disk. `None`: everything it touches is in memory, or the
+    /// store does not know better. Otherwise a job follows that reads what is missing, and
+    /// [`Store::next_fetched`] gives the number back once it is done. Costs nothing for what was written lately.
+    fn prefetch(&mut self, _lookup: &Lookup<'_>) -> Option<FetchId> {
+        None
+    }
+
+    /// A fetch that is over: what was missing is in memory now, or why it cannot be read.
+    fn next_fetched(&mut self) -> Option<(FetchId, Result<(), String>)> {
+        None
+    }
+
     /// The record that starts at this log offset, if one does (its magic and length are checked).
     fn record_at(&self, offset: u64) -> Option<Bytes>;
 
@@ -317,6 +332,9 @@ pub trait Store {
 
     /// An administrator asks for what has expired to be deleted now instead of at its hour; jobs follow.
     fn clean_now(&mut self);
+
+    /// As [`Store::clean_now`], but only for queue and index files whose records are gone already.
+    fn clean_queues_now(&mut self);
 
     /// Periodic duties (interval flush, checkpoint, clean-up); cheap when nothing is due.
     fn tick(&mut self, now: Now);

@@ -35,6 +35,11 @@ pub trait LogSource {
     fn slice(&self, offset: u64, len: u64) -> Option<Bytes>;
     /// First byte of the file behind the one that would hold `offset`.
     fn next_file(&self, offset: u64) -> u64;
+    /// Whether the record an entry speaks of is there, by magic and size.
+    fn starts_record(&self, entry: QueueEntry) -> bool {
+        let head = self.peek(entry.offset).map(record::peek);
+        matches!(head, Some(Ok(Head::Record { size, .. })) if u32::try_from(size) == Ok(entry.size))
+    }
 }
 
 /// Transfer limits of one pull; counts are messages, sizes bytes (`spec/store-config.md`, Read path).
@@ -164,7 +169,7 @@ fn collect<Q: QueueSource, L: LogSource>(
             skip_below = log.next_file(entry.offset);
             return ControlFlow::Continue(());
         }
-        if !starts_record(log, entry) {
+        if !log.starts_record(entry) {
             return ControlFlow::Continue(()); // a damaged entry: what it points to would confuse a client
         }
         match &mut run {
@@ -189,12 +194,6 @@ fn collect<Q: QueueSource, L: LogSource>(
         result.status = ReadStatus::OffsetFoundNull;
         result.next_offset = queue.next_file(request.offset);
     }
-}
-
-/// Whether the record an entry speaks of is there, by magic and size.
-fn starts_record(log: &impl LogSource, entry: QueueEntry) -> bool {
-    let head = log.peek(entry.offset).map(record::peek);
-    matches!(head, Some(Ok(Head::Record { size, .. })) if u32::try_from(size) == Ok(entry.size))
 }
 
 fn is_full(result: &ReadResult, size: u32, max_count: u32, hot: bool, limits: &PullLimits) -> bool {

@@ -21,6 +21,9 @@ pub struct RealDisk {
     sparse_noted: AtomicBool,
 }
 
+/// Bytes per read when only the page cache is meant.
+const FETCH_PIECE: usize = 64 * 1024;
+
 #[derive(Debug)]
 struct RealMap(MmapRaw);
 
@@ -33,6 +36,12 @@ unsafe impl Mapped for RealMap {
 
     fn sync(&self, from: usize, to: usize) -> io::Result<()> {
         self.0.flush_range(from, to.saturating_sub(from))
+    }
+
+    fn is_resident(&self, from: usize, to: usize) -> bool {
+        let to = to.min(self.0.len());
+        // SAFETY: the range lies in the mapping, which lives as long as `self`.
+        from >= to || unsafe { sys::is_resident(self.0.as_mut_ptr().add(from), to - from) }
     }
 }
 
@@ -97,6 +106,23 @@ impl Disk for RealDisk {
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
         for_changes(path)?.sync_all()
+    }
+
+    fn fetch(&self, path: &Path, from: u64, to: u64, ahead: u64) -> io::Result<()> {
+        let file = File::open(path)?;
+        sys::will_need(&file, from, to.saturating_sub(from).saturating_add(ahead));
+        let mut buffer = vec![0; FETCH_PIECE];
+        let mut at = from;
+        while at < to {
+            let piece = usize::try_from(to - at).map_or(FETCH_PIECE, |rest| rest.min(FETCH_PIECE));
+            match file.read_at(&mut buffer[..piece], at) {
+                Ok(0) => break,
+                Ok(read) => at += read as u64,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     fn next_data(&self, path: &Path, from: u64) -> io::Result<Option<u64>> {

@@ -182,6 +182,12 @@ impl Disk for SimDisk {
         state.sync(file, 0, usize::try_from(size).map_err(io::Error::other)?)
     }
 
+    fn fetch(&self, path: &Path, _from: u64, _to: u64, _ahead: u64) -> io::Result<()> {
+        let mut state = self.state();
+        state.operation()?;
+        state.file(path).map(|_| ())
+    }
+
     fn next_data(&self, path: &Path, from: u64) -> io::Result<Option<u64>> {
         let mut state = self.state();
         state.operation()?;

@@ -7,6 +7,7 @@ use sansmq_core::store::pull::LogSource;
 use sansmq_core::time::Now;
 
 use super::FileStore;
+use super::fetch::Fetches;
 use super::space::SpaceState;
 use crate::abort;
 use crate::checkpoint::{Checkpoint, DurablePositions};
@@ -99,6 +100,7 @@ impl FileStore {
             closed: false,
             failed: false,
             space: SpaceState::default(),
+            fetches: Fetches::new(end),
             disk,
             _lock: lock,
             config,

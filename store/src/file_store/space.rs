@@ -210,7 +210,7 @@ impl FileStore {
         self.clean_queues();
     }
 
-    fn clean_queues(&mut self) {
+    pub(super) fn clean_queues(&mut self) {
         self.space.queues_to_clean =
             self.queues.iter().map(|(topic, id, _)| (topic.to_owned(), id)).collect();
         self.space.index_to_clean = true;

@@ -157,3 +157,15 @@ fn messages_are_found_by_key_and_offset() {
     let bad = bench.ask(request::VIEW_MESSAGE_BY_ID, &[("offset", "12")], b"");
     assert_eq!(remark(&bad), "can not find message by the offset, 12");
 }
+
+#[test]
+fn operators_ask_for_a_clean_up_of_the_log_or_of_the_queues() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.broker.store.cleanings(), (0, 0));
+    for (code, cleanings) in [(306, (0, 1)), (329, (1, 1))] {
+        let reply = bench.ask(code, &[], b"");
+        assert_eq!((reply.code, remark(&reply)), (response::SUCCESS, String::new()), "code {code}");
+        assert!(reply.ext.is_none() && bytes(&reply).is_empty(), "code {code}");
+        assert_eq!(bench.broker.store.cleanings(), cleanings, "code {code}");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod admin;
 mod clients;
+mod cold;
 mod lifecycle;
 mod pulling;
 mod redelivery;

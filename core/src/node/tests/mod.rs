@@ -69,7 +69,7 @@ impl Bench {
         self.node.accept(self.now, 0, ([127, 0, 0, 1], 4_000).into())
     }
 
-    fn handle(&mut self, input: Input<'_, crate::store::memory::NoJob>) {
+    fn handle(&mut self, input: Input<'_, crate::store::memory::Warming>) {
         self.node.handle(self.now, input);
         self.drain();
     }
