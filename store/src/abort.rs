@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::disk::{Disk, remove_durably};
+use crate::disk::{Disk, is_full, remove_durably};
 use crate::error::StoreError;
 
 fn path_in(root: &Path) -> PathBuf {
@@ -19,8 +19,12 @@ pub(crate) fn last_exit_was_clean(disk: &dyn Disk, root: &Path) -> Result<bool, 
 /// Marks the store as running; durable on return.
 pub(crate) fn create(disk: &dyn Disk, root: &Path, pid: u32) -> Result<(), StoreError> {
     let path = path_in(root);
-    let write = disk.write(&path, pid.to_string().as_bytes()).and_then(|()| disk.sync_dir(root));
-    write.map_err(StoreError::io("write", &path))
+    let written = match disk.write(&path, pid.to_string().as_bytes()) {
+        // its presence is what counts, and that needs no room for contents
+        Err(error) if is_full(&error) && disk.entry(&path).is_ok_and(|entry| entry.is_some()) => Ok(()),
+        other => other,
+    };
+    written.and_then(|()| disk.sync_dir(root)).map_err(StoreError::io("write", &path))
 }
 
 /// Marks an orderly end.

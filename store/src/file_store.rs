@@ -1,6 +1,7 @@
 //! The store itself: log, queues and index behind the `Store` contract.
 
 mod fetch;
+mod full_start;
 mod open;
 mod space;
 
@@ -36,6 +37,7 @@ use crate::recovery::is_storable;
 use crate::timer_log::TimerLog;
 pub(crate) use fetch::ColdRange;
 use fetch::Fetches;
+pub(crate) use full_start::{LeftOut, prepare};
 use space::SpaceState;
 
 /// A message store in a directory; see the crate documentation.
@@ -216,6 +218,9 @@ impl FileStore {
         }
         if self.flusher.log_flush_needed() {
             return Some(self.log_flush());
+        }
+        if let Some(preparation) = self.preparation() {
+            return Some(preparation);
         }
         if self.log.wants_spare()
             && !self.spare_in_flight
@@ -563,6 +568,7 @@ impl Store for FileStore {
                     }
                 }
             }
+            Outcome::Prepare { result } => self.prepared(now, result),
             Outcome::Fetch { id, result } => self.fetches.finished(id, result),
             Outcome::Survey(found) => self.surveyed(now, &found),
             Outcome::RemoveFile { path, result } => self.removed(&path, result),

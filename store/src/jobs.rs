@@ -7,7 +7,8 @@ use sansmq_core::store::fetch::FetchId;
 
 use crate::checkpoint::Checkpoint;
 use crate::disk::{Disk, DiskRef, Space, is_full, remove_durably};
-use crate::file_store::ColdRange;
+use crate::error::StoreError;
+use crate::file_store::{ColdRange, LeftOut, prepare};
 use crate::mapped::{DirtyRange, LogSegment};
 use crate::timer_log::TimerFlush;
 
@@ -35,6 +36,8 @@ pub(crate) enum Work {
     RemoveFile { path: PathBuf },
     /// Remove a directory tree nobody looks at any more.
     RemoveTree { path: PathBuf },
+    /// Write what a start on a full disk has left out.
+    Prepare { root: PathBuf, pid: u32, left_out: LeftOut },
     /// Read what a request waits for into memory.
     Fetch { id: FetchId, ranges: Vec<ColdRange>, ahead: u64 },
 }
@@ -81,6 +84,7 @@ pub(crate) enum Outcome {
     Survey(SurveyResult),
     RemoveFile { path: PathBuf, result: io::Result<()> },
     RemoveTree { path: PathBuf, result: io::Result<()> },
+    Prepare { result: Result<(), StoreError> },
     Fetch { id: FetchId, result: Result<(), String> },
 }
 
@@ -134,6 +138,9 @@ pub(crate) fn run(job: Job) -> Done {
         Work::RemoveTree { path } => {
             let result = disk.remove_tree(&path);
             Outcome::RemoveTree { path, result }
+        }
+        Work::Prepare { root, pid, left_out } => {
+            Outcome::Prepare { result: prepare(disk, &root, pid, &left_out) }
         }
         Work::Fetch { id, ranges, ahead } => Outcome::Fetch { id, result: fetch(disk, &ranges, ahead) },
     })

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::disk::{Disk, create_durable_dir};
+use crate::disk::{Disk, create_durable_dir, is_full};
 use crate::error::StoreError;
 
 /// Held while the store is open; dropping it releases the lock, the file stays.
@@ -18,7 +18,10 @@ impl DirLock {
         create_durable_dir(disk, root).map_err(StoreError::io("open", &path))?;
         let held = disk.lock(&path).map_err(StoreError::io("lock", &path))?;
         let Some(held) = held else { return Err(StoreError::Locked { path }) };
-        disk.sync_dir(root).map_err(StoreError::io("sync", root))?;
+        match disk.sync_dir(root) {
+            Err(error) if !is_full(&error) => return Err(StoreError::io("sync", root)(error)),
+            _ => {}
+        }
         Ok(DirLock { _held: held })
     }
 }

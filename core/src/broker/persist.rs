@@ -43,6 +43,8 @@ struct State {
     /// Token of the write that will carry the changes made so far.
     next: Option<u64>,
     in_flight: Option<u64>,
+    /// The last write failed (a full disk, say); it is tried again with the next period.
+    failed: bool,
 }
 
 /// Writes due and under way.
@@ -133,7 +135,7 @@ impl<S: Store> Broker<S> {
                     File::Offsets => self.offsets.mark_dirty(),
                     File::TimerCheck => self.timers.mark_dirty(),
                     File::TransactionMetrics => self.transaction_metrics_not_saved(),
-                    _ => {}
+                    _ => self.persist.states[index].failed = true,
                 }
             }
         }
@@ -152,6 +154,11 @@ impl<S: Store> Broker<S> {
     }
 
     fn mark_progress(&mut self) {
+        for (index, (file, _)) in FILES.into_iter().enumerate() {
+            if core::mem::take(&mut self.persist.states[index].failed) {
+                self.persist.mark(file);
+            }
+        }
         if self.offsets.is_dirty() {
             self.persist.mark(File::Offsets);
         }

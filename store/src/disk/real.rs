@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use memmap2::{MmapOptions, MmapRaw};
 
-use super::{Disk, Entry, Map, Mapped, Space};
+use super::{Disk, Entry, Map, Mapped, Space, is_full};
 use crate::sys;
 
 /// The file system of the machine.
@@ -203,7 +203,11 @@ impl Disk for RealDisk {
         if !sys::lock_first_byte(&file)? {
             return Ok(None);
         }
-        file.write_all_at(b"lock", 0)?;
+        match file.write_all_at(b"lock", 0) {
+            // the lock is held whether the file says so or not
+            Err(error) if !is_full(&error) => return Err(error),
+            _ => {}
+        }
         Ok(Some(Box::new(Locked(file))))
     }
 }

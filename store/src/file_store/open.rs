@@ -8,6 +8,7 @@ use sansmq_core::time::Now;
 
 use super::FileStore;
 use super::fetch::Fetches;
+use super::full_start::LeftOut;
 use super::space::SpaceState;
 use crate::abort;
 use crate::checkpoint::{Checkpoint, DurablePositions};
@@ -17,7 +18,7 @@ use crate::disk::{Disk, DiskRef, RealDisk, create_durable_dir};
 use crate::error::StoreError;
 use crate::flush::Flusher;
 use crate::index::Index;
-use crate::jobs::{self, Job, Outcome, QueueFlush, Work};
+use crate::jobs::{self, FlushError, Job, Outcome, QueueFlush, Work};
 use crate::lock::DirLock;
 use crate::mapped::DRAFT;
 use crate::queues::Queues;
@@ -60,10 +61,15 @@ impl FileStore {
             Checkpoint::read(&*disk, &checkpoint_path).map_err(StoreError::io("read", &checkpoint_path))?;
 
         // everything can be read; from here on files change
-        abort::create(&*disk, root, config.pid)?;
+        let mut left_out = LeftOut {
+            abort: LeftOut::tolerate(abort::create(&*disk, root, config.pid))?,
+            ..LeftOut::default()
+        };
         remove_trash(&*disk, &root.join("trash"));
         for dir in &config.commit_log_dirs {
-            create_durable_dir(&*disk, dir).map_err(StoreError::io("create", dir))?;
+            if LeftOut::tolerate(create_durable_dir(&*disk, dir).map_err(StoreError::io("create", dir)))? {
+                left_out.dirs.push(dir.clone());
+            }
             remove_drafts(&*disk, dir)?;
         }
         let index_part = index.as_mut();
@@ -79,12 +85,16 @@ impl FileStore {
         checkpoint.queue_time = report.last_store_time;
         checkpoint.positions = Some(DurablePositions { log: end, queues: end, index: 0 });
         checkpoint.confirm_offset = i64::try_from(end).unwrap_or(i64::MAX);
-        make_durable(&disk, root, &log, &mut queues, index.as_mut(), &report, &mut checkpoint)?;
+        left_out.checkpoint =
+            make_durable(&disk, root, &log, &mut queues, index.as_mut(), &report, &mut checkpoint)?;
 
         timer.recover()?;
 
-        let flusher = Flusher::new(now, &config, end, checkpoint);
-        let store = FileStore {
+        let mut flusher = Flusher::new(now, &config, end, checkpoint);
+        if left_out.checkpoint {
+            flusher.written = Checkpoint::default(); // so that it is written again
+        }
+        let mut store = FileStore {
             append_limits: config.append_limits(),
             pull_limits: config.pull_limits(),
             log,
@@ -99,12 +109,13 @@ impl FileStore {
             spare_failed: None,
             closed: false,
             failed: false,
-            space: SpaceState::default(),
+            space: SpaceState::new(left_out),
             fetches: Fetches::new(end),
             disk,
             _lock: lock,
             config,
         };
+        store.look_at_start(now);
         tracing::info!(clean, end, records = report.records, stopped_by = ?report.stopped_by, "store opened");
         Ok((store, report))
     }
@@ -126,7 +137,8 @@ fn remove_trash(disk: &dyn Disk, dir: &Path) {
     }
 }
 
-/// Writes back what recovery accepted or rebuilt, so that the checkpoint can speak of it.
+/// Writes back what recovery accepted or rebuilt, so that the checkpoint can speak of it. True when there was no
+/// room for the checkpoint; without it a crash costs time, nothing else.
 fn make_durable(
     disk: &DiskRef,
     root: &Path,
@@ -135,11 +147,12 @@ fn make_durable(
     index: Option<&mut Index>,
     report: &RecoveryReport,
     checkpoint: &mut Checkpoint,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let flush = Work::FlushLog { ranges: log.dirty(report.scanned_from), end: log.end() };
     if let Outcome::FlushLog { result, .. } = jobs::run(Job(flush, disk.clone())).0 {
         result.map_err(StoreError::io("flush the log of", root))?;
     }
+    let mut left_out = false;
     let (mut ranges, mut dirs) = queues.take_dirty(1);
     if let Some(index) = index {
         let (index_ranges, dir, full_until) = index.take_dirty(false);
@@ -154,10 +167,20 @@ fn make_durable(
     let flush =
         QueueFlush { ranges, dirs, checkpoint: *checkpoint, checkpoint_path: root.join("checkpoint") };
     if let Outcome::FlushQueues { result, .. } = jobs::run(Job(Work::FlushQueues(flush), disk.clone())).0 {
-        result.map_err(|error| StoreError::io("flush the queues of", root)(error.into()))?;
+        let result = result.map_err(|error| match error {
+            FlushError::Full(error) => (true, error),
+            FlushError::Data(error) => (false, error),
+        });
+        match result {
+            Err((false, error)) => return Err(StoreError::io("flush the queues of", root)(error)),
+            Err((true, error)) => {
+                left_out = LeftOut::tolerate(Err(StoreError::io("write the checkpoint of", root)(error)))?;
+            }
+            Ok(()) => {}
+        }
     }
     for (_, _, queue) in queues.iter_mut() {
         queue.close_mappings();
     }
-    Ok(())
+    Ok(left_out)
 }

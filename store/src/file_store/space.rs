@@ -14,6 +14,7 @@ use sansmq_core::store::retention::{self, Flags};
 use sansmq_core::time::{Mono, Now};
 
 use super::FileStore;
+use super::full_start::LeftOut;
 use crate::disk::Space;
 use crate::error::StoreError;
 use crate::jobs::{SurveyAsk, SurveyResult};
@@ -35,6 +36,9 @@ pub(super) struct SpaceState {
     /// A file operation found the disk full; this many bytes have to be free again.
     pub wanted: Option<u64>,
     pub survey_due: bool,
+    /// What the start could not write.
+    pub left_out: LeftOut,
+    pub prepare_due: bool,
     survey_in_flight: bool,
     manual_rounds: u32,
     /// Files to be removed, in this order.
@@ -49,6 +53,10 @@ pub(super) struct SpaceState {
 }
 
 impl SpaceState {
+    pub fn new(left_out: LeftOut) -> Self {
+        SpaceState { left_out, ..SpaceState::default() }
+    }
+
     /// Whether there is room for writes as far as is known.
     pub fn allows_writes(&self) -> bool {
         self.wanted.is_none() && !self.flags.refuse_writes()
@@ -187,7 +195,7 @@ impl FileStore {
         let Some(wanted) = self.space.wanted else { return };
         let enough =
             |space: &Option<Space>| space.is_some_and(|s| s.available >= wanted.saturating_add(MARGIN));
-        if enough(&found.queue_space) && found.log_spaces.iter().any(enough) {
+        if enough(&found.queue_space) && found.log_spaces.iter().any(enough) && !self.must_prepare() {
             tracing::warn!("there is room on the disk again; writes are accepted");
             self.space.wanted = None;
             self.spare_failed = None;
