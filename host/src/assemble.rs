@@ -211,7 +211,7 @@ pub fn add_broker(node: &mut Node, mut setup: BrokerSetup, now: Now) -> Result<B
     let mut say = |progress: &RecoveryProgress| println!("{progress}");
     let (store, report) = FileStore::open_on(disk, store_config(&settings, memory), now, &mut say)?;
     tracing::info!(?report, root, "message store is open");
-    let meta = load::broker_meta(&root)?;
+    let meta = load::broker_meta(&root, settings.store.enable_lmq)?;
     let bind_ip = settings.server.bind_address.clone();
     let port = settings.broker.listen_port;
     let store_host = store_host(&settings)?;
@@ -276,6 +276,10 @@ fn store_config(settings: &BrokerSettings, total_memory: u64) -> StoreConfig {
         delay_levels: settings.delay_levels.clone(),
         check_crc_on_recover: keys.check_crc_on_recover,
         auto_message_version: keys.auto_message_version_on_topic_len,
+        enable_lmq: keys.enable_lmq && keys.enable_multi_dispatch,
+        max_light_queues: usize::try_from(keys.max_lmq_consume_queue_num).unwrap_or(0),
+        append_prop_crc: keys.enabled_append_prop_crc,
+        verify_prop_crc: keys.force_verify_prop_crc,
         in_memory_ratio: at_least_0(keys.access_message_in_memory_max_ratio),
         total_memory,
         max_transfer_bytes_memory: at_least_0(keys.max_transfer_bytes_on_message_in_memory),

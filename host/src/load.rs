@@ -32,12 +32,13 @@ pub fn apply(targets: &mut [&mut dyn Settings], file: &Properties, path: &str) -
 ///
 /// # Errors
 /// A table and its backup have content that does not parse.
-pub fn broker_meta(root: &str) -> Result<BrokerMeta, HostError> {
+pub fn broker_meta(root: &str, enable_lmq: bool) -> Result<BrokerMeta, HostError> {
     let table = |name: &str| format!("{root}/config/{name}");
+    let offsets = if enable_lmq { "lmqConsumerOffset.json" } else { "consumerOffset.json" };
     Ok(BrokerMeta {
         topics: read_table(&table("topics.json"))?,
         groups: read_table(&table("subscriptionGroup.json"))?,
-        offsets: read_table(&table("consumerOffset.json"))?,
+        offsets: read_table(&table(offsets))?,
         delay_offsets: read_table(&table("delayOffset.json"))?,
         request_modes: read_table(&table("messageRequestMode.json"))?,
         timer_checkpoint: timer_checkpoint(&table("timercheck"))?,

@@ -7,6 +7,7 @@ use sansmq_core::message::delay;
 use sansmq_core::store::append::AppendLimits;
 use sansmq_core::store::pull::{ENTRY_LEN, PullLimits};
 use sansmq_core::store::retention::Retention;
+use sansmq_core::store::stamp::StampRules;
 
 use crate::error::StoreError;
 
@@ -62,8 +63,14 @@ pub struct StoreConfig {
     pub check_crc_on_recover: bool,
     /// `autoMessageVersionOnTopicLen`.
     pub auto_message_version: bool,
-    /// `enableLmq` and `enableMultiDispatch`: rebuild light queues from `INNER_MULTI_*` properties.
+    /// `enableLmq` and `enableMultiDispatch`: messages may be in light queues (`INNER_MULTI_*` properties).
     pub enable_lmq: bool,
+    /// `maxLmqConsumeQueueNum`.
+    pub max_light_queues: usize,
+    /// `enabledAppendPropCRC`: every record ends in a checksum of the whole of it.
+    pub append_prop_crc: bool,
+    /// `forceVerifyPropCRC`: recovery checks that one instead of the body's; records without it are damage.
+    pub verify_prop_crc: bool,
     /// `accessMessageInMemoryMaxRatio`: percent of `total_memory` behind the log's end that counts as hot.
     pub in_memory_ratio: u64,
     /// RAM of the machine.
@@ -113,6 +120,9 @@ impl StoreConfig {
             check_crc_on_recover: true,
             auto_message_version: true,
             enable_lmq: false,
+            max_light_queues: 20_000,
+            append_prop_crc: false,
+            verify_prop_crc: false,
             in_memory_ratio: 40,
             total_memory: 8 << 30,
             max_transfer_bytes_memory: limits.memory_bytes,
@@ -159,6 +169,14 @@ impl StoreConfig {
             max_body: self.max_message_size,
             file_size: usize::try_from(self.commit_log_file_size).unwrap_or(usize::MAX),
             allow_v2: self.auto_message_version,
+        }
+    }
+
+    pub(crate) fn stamp_rules(&self) -> StampRules {
+        StampRules {
+            light_queues: self.enable_lmq,
+            max_light_queues: self.max_light_queues,
+            prop_crc: self.append_prop_crc,
         }
     }
 

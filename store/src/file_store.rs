@@ -4,17 +4,19 @@ mod fetch;
 mod full_start;
 mod open;
 mod space;
+mod stamped;
 
 use std::path::PathBuf;
 
 use bytes::Bytes;
 use sansmq_core::message::encode::{Placement, encode, encoded_len};
-use sansmq_core::message::{record, sysflag};
+use sansmq_core::message::{prop_crc, record, sysflag};
 use sansmq_core::store::append::{
     AppendLimits, checked_batch, checked_len, entry_tags, for_each_item, for_each_key, key_hash,
 };
 use sansmq_core::store::fetch::{FetchId, Lookup};
 use sansmq_core::store::pull::{LogSource, PullLimits, QueueSource, offset_by_time, pull, visible_bounds};
+use sansmq_core::store::stamp::{StampRules, stamp, stamp_item};
 use sansmq_core::store::{
     AppendError, Appended, Boundary, DiskUse, IndexHits, LogBounds, NewMessage, QueueBounds, QueueEntry,
     ReadRequest, ReadResult, Store, TimerBounds,
@@ -47,6 +49,7 @@ pub struct FileStore {
     config: StoreConfig,
     append_limits: AppendLimits,
     pull_limits: PullLimits,
+    stamp_rules: StampRules,
     log: CommitLog,
     queues: Queues,
     /// `None` with `messageIndexEnable=false`.
@@ -135,6 +138,9 @@ impl FileStore {
         let place = Placement { queue_offset, physical_offset: offset, store_timestamp };
         let room = self.log.tail_mut(len).ok_or(AppendError::CreateFileFailed)?;
         encode(message, &place, self.append_limits.allow_v2, room)?;
+        if self.stamp_rules.prop_crc {
+            prop_crc::fill(room);
+        }
         self.log.commit(len);
         let size = u32::try_from(len).unwrap_or(u32::MAX);
         let tags_code = entry_tags(message.tags_code, store_timestamp);
@@ -314,10 +320,14 @@ impl Store for FileStore {
         if !self.is_writable() {
             return Err(AppendError::NotWritable);
         }
-        let len = checked_len(message, &self.append_limits)?;
         if !is_storable(message.topic) {
             return Err(AppendError::MessageIllegal);
         }
+        let next = |topic: &str, queue_id| self.queues.get(topic, queue_id).map_or(0, |queue| queue.max());
+        if let Some(stamped) = stamp(message, &self.stamp_rules, next) {
+            return self.append_stamped(now, message, &stamped);
+        }
+        let len = checked_len(message, &self.append_limits)?;
         let keys = self.keys_of(message);
         self.reserve(now, message, len, 1, keys)?;
         let store_timestamp = self.next_store_time(now);
@@ -335,21 +345,34 @@ impl Store for FileStore {
         if !self.is_writable() {
             return Err(AppendError::NotWritable);
         }
-        let (count, total) = checked_batch(message, &self.append_limits)?;
+        let (count, mut total) = checked_batch(message, &self.append_limits)?;
         if !is_storable(message.topic) {
             return Err(AppendError::MessageIllegal);
         }
         let mut keys = 0;
         for_each_item(message, |item| {
             keys += self.keys_of(item);
+            total += self.stamp_growth(item)?;
             Ok(())
         })?;
+        if total + record::BLANK_LEN > self.append_limits.file_size {
+            return Err(AppendError::MessageIllegal);
+        }
         self.reserve(now, message, total, count, keys)?;
         let store_timestamp = self.next_store_time(now);
         let mut whole: Option<Appended> = None;
         for_each_item(message, |item| {
-            let len = encoded_len(item, self.append_limits.allow_v2)?;
-            let one = self.write(now, store_timestamp, item, len)?;
+            let stamped = stamp_item(item, &self.stamp_rules);
+            let parts: [&[u8]; 1];
+            let item = match &stamped {
+                Some(properties) => {
+                    parts = [properties];
+                    NewMessage { properties: &parts, ..*item }
+                }
+                None => *item,
+            };
+            let len = encoded_len(&item, self.append_limits.allow_v2)?;
+            let one = self.write(now, store_timestamp, &item, len)?;
             offsets.push(one.offset);
             whole = Some(match whole {
                 None => one,

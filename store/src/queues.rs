@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use sansmq_core::message::light;
+
 use crate::consume_queue::ConsumeQueue;
 use crate::disk::DiskRef;
 use crate::error::StoreError;
@@ -17,6 +19,8 @@ pub(crate) struct Queues {
     file_size: u64,
     /// In order, so that the same history touches files in the same order.
     topics: BTreeMap<Box<str>, BTreeMap<i32, ConsumeQueue>>,
+    /// How many of them are light.
+    light: usize,
     /// A topic directory was created since the last flush.
     created: bool,
     /// Files had to be removed while loading; entries of durable records may have been among them.
@@ -31,7 +35,7 @@ impl Queues {
         file_size: u64,
         repair: bool,
     ) -> Result<Self, StoreError> {
-        let mut lost_files = false;
+        let (mut lost_files, mut light) = (false, 0);
         let mut topics = BTreeMap::new();
         for topic_dir in segments::directories(&**disk, &dir)? {
             let Some(topic) = topic_dir.file_name().and_then(|name| name.to_str()) else {
@@ -50,9 +54,10 @@ impl Queues {
                     None => tracing::warn!(path = %queue_dir.display(), "not a queue number, ignored"),
                 }
             }
+            light += usize::from(light::is_light(topic));
             topics.insert(topic.into(), queues);
         }
-        Ok(Queues { disk: disk.clone(), dir, file_size, topics, created: false, lost_files })
+        Ok(Queues { disk: disk.clone(), dir, file_size, topics, light, created: false, lost_files })
     }
 
     pub(crate) fn get(&self, topic: &str, queue_id: i32) -> Option<&ConsumeQueue> {
@@ -66,7 +71,10 @@ impl Queues {
     /// The queue, created if need be; allocates only then. Never `None`: the option merely saves a panic.
     pub(crate) fn get_or_create(&mut self, topic: &str, queue_id: i32) -> Option<&mut ConsumeQueue> {
         if self.get(topic, queue_id).is_none() {
-            self.created |= !self.topics.contains_key(topic);
+            if !self.topics.contains_key(topic) {
+                self.created = true;
+                self.light += usize::from(light::is_light(topic));
+            }
             let dir = self.dir.join(topic).join(queue_id.to_string());
             let queues = self.topics.entry(topic.into()).or_default();
             queues.insert(queue_id, ConsumeQueue::new(self.disk.clone(), dir, self.file_size));
@@ -94,6 +102,7 @@ impl Queues {
     pub(crate) fn remove_topic(&mut self, topic: &str, trash: &Path) -> io::Result<bool> {
         let Some(queues) = self.topics.remove(topic) else { return Ok(false) };
         drop(queues);
+        self.light -= usize::from(light::is_light(topic)).min(self.light);
         let from = self.dir.join(topic);
         if self.disk.entry(&from)?.is_none() {
             return Ok(false);
@@ -109,6 +118,7 @@ impl Queues {
     /// Removes every queue: there is no log they could speak of.
     pub(crate) fn clear(&mut self) -> Result<(), StoreError> {
         self.topics.clear();
+        self.light = 0;
         self.disk.remove_tree(&self.dir).map_err(StoreError::io("remove", &self.dir))
     }
 
@@ -131,6 +141,11 @@ impl Queues {
         dirs.sort_unstable();
         dirs.dedup();
         (ranges, dirs)
+    }
+
+    /// Light queues there are.
+    pub(crate) fn light_count(&self) -> usize {
+        self.light
     }
 
     pub(crate) fn dir(&self) -> &Path {

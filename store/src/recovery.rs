@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use sansmq_core::message::record::{self, Head, Record};
-use sansmq_core::message::sysflag;
+use sansmq_core::message::{light, prop_crc, sysflag};
 use sansmq_core::store::QueueEntry;
 use sansmq_core::store::append::{for_each_key, key_hash, record_tags};
 use sansmq_core::store::pull::LogSource;
@@ -281,12 +281,17 @@ fn scan(parts: &mut Parts<'_>, plan: &Plan) -> Result<Option<RecoveryReport>, St
     let mut meter = Meter::new(parts.progress, parts.log.end().saturating_sub(plan.from));
     for base in bases {
         let strict = base >= plan.strict_from;
+        let check = match parts.config.check_crc_on_recover && strict {
+            false => Check::Nothing,
+            true if parts.config.verify_prop_crc => Check::Whole,
+            true => Check::Body,
+        };
         let Some(bytes) = parts.log.written_from(base) else { break };
         let mut at = 0;
         let stop = loop {
             let rest = &bytes[at.min(bytes.len())..];
             let position = base + at as u64;
-            match step(rest, position, strict && parts.config.check_crc_on_recover) {
+            match step(rest, position, check) {
                 Step::Record(record) => {
                     let flow = dispatch(
                         parts.config,
@@ -334,6 +339,14 @@ fn scan(parts: &mut Parts<'_>, plan: &Plan) -> Result<Option<RecoveryReport>, St
     Ok(Some(report))
 }
 
+/// Which checksum a record has to agree with.
+#[derive(Clone, Copy)]
+enum Check {
+    Nothing,
+    Body,
+    Whole,
+}
+
 enum Step<'a> {
     Record(Record<'a>),
     EndOfFile,
@@ -341,7 +354,7 @@ enum Step<'a> {
     Stop(Option<String>),
 }
 
-fn step(rest: &[u8], position: u64, check_crc: bool) -> Step<'_> {
+fn step(rest: &[u8], position: u64, check: Check) -> Step<'_> {
     if rest.is_empty() {
         return Step::EndOfFile;
     }
@@ -361,16 +374,26 @@ fn step(rest: &[u8], position: u64, check_crc: bool) -> Step<'_> {
     if u64::try_from(record.physical_offset) != Ok(position) {
         return Step::Stop(Some(format!("the record says it starts at byte {}", record.physical_offset)));
     }
-    // Every message before this one took up log, at the least the fixed part of a batch item. A number beyond
-    // that is damage, and believing it would fill the disk with entries for messages that never were.
-    let most = i64::try_from(position / MIN_MESSAGE_LEN).unwrap_or(i64::MAX);
-    if !(0..=most).contains(&record.queue_offset) {
+    if !(0..=most_messages(position)).contains(&record.queue_offset) {
         return Step::Stop(Some(format!("queue offset {} is impossible", record.queue_offset)));
     }
-    if check_crc && !record.body_is_intact() {
-        return Step::Stop(Some("the body does not match its checksum".into()));
+    match check {
+        Check::Nothing => {}
+        Check::Body if record.body_is_intact() => {}
+        Check::Body => return Step::Stop(Some("the body does not match its checksum".into())),
+        Check::Whole => match prop_crc::is_intact(rest, &record) {
+            Some(true) => {}
+            Some(false) => return Step::Stop(Some("the record does not match its checksum".into())),
+            None => return Step::Stop(Some("the record has no checksum (forceVerifyPropCRC)".into())),
+        },
     }
     Step::Record(record)
+}
+
+/// Every message before a record took up log, at the least the fixed part of a batch item. A number beyond
+/// that is damage, and believing it would fill the disk with entries for messages that never were.
+fn most_messages(position: u64) -> i64 {
+    i64::try_from(position / MIN_MESSAGE_LEN).unwrap_or(i64::MAX)
 }
 
 /// Enters a record into its queues and the index; breaks when entries before it are missing.
@@ -407,9 +430,15 @@ fn dispatch(
         if put(topic, record.queue_id, record.queue_offset)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
-        if config.enable_lmq {
-            for (name, offset) in light_queues(record) {
-                if put(name, 0, offset)?.is_break() {
+        if config.enable_lmq && light::applies_to(topic) {
+            let names = record.property(light::NAMES).unwrap_or_default();
+            let offsets = record.property(light::OFFSETS).unwrap_or_default();
+            for (name, offset) in light::places(names, offsets) {
+                if offset > most_messages(position) {
+                    tracing::warn!(position, name, offset, "an offset in a light queue is impossible");
+                    continue;
+                }
+                if put(name, light::QUEUE_ID, offset)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
             }
@@ -428,16 +457,6 @@ fn dispatch(
         result?;
     }
     Ok(ControlFlow::Continue(()))
-}
-
-/// Light queues a record is also in, with its offset in each (`spec/store.md` section 3, LMQ).
-fn light_queues<'a>(record: &Record<'a>) -> impl Iterator<Item = (&'a str, i64)> {
-    let names = record.property("INNER_MULTI_DISPATCH").unwrap_or_default().split(',');
-    let offsets = record.property("INNER_MULTI_QUEUE_OFFSET").unwrap_or_default().split(',');
-    names.zip(offsets).filter_map(|(name, offset)| {
-        let light = name.starts_with("%LMQ%") && is_storable(name);
-        light.then(|| offset.parse().ok()).flatten().map(|offset| (name, offset))
-    })
 }
 
 /// Whether a topic can be the name of a directory below the queues.

@@ -113,7 +113,7 @@ pub fn for_each_record(
         }
         let mut going = true;
         reader.walk_file(file, &mut |position, step| {
-            if let log::Step::Record(record) = step
+            if let log::Step::Record(record, _) = step
                 && position >= from
             {
                 going = visit(record)?;

@@ -2,6 +2,7 @@
 
 use super::names;
 use crate::body::{DataVersion, SubscriptionGroupConfig, SubscriptionGroupTable};
+use crate::message::light;
 
 /// All subscription groups of a broker.
 #[derive(Debug)]
@@ -9,6 +10,8 @@ pub struct Groups {
     table: SubscriptionGroupTable,
     auto_create: bool,
     create_system: bool,
+    /// Stands for every group with a light name (`LmqSubscriptionGroupManager`).
+    light: Option<SubscriptionGroupConfig>,
 }
 
 /// Bit of `forbiddenTable` that stops a group from pulling a topic.
@@ -27,19 +30,33 @@ impl Groups {
                 }
             });
         }
-        Groups { table: stored, auto_create, create_system }
+        Groups { table: stored, auto_create, create_system, light: None }
     }
 
     /// The group if it exists already.
     #[must_use]
     pub fn get(&self, group: &str) -> Option<&SubscriptionGroupConfig> {
-        self.table.groups.get(group)
+        let listed = self.table.groups.get(group);
+        if listed.is_none() && light::is_light(group) { self.light.as_ref() } else { listed }
+    }
+
+    /// Groups named like light queues (`enableLmq`) exist without being created.
+    #[must_use]
+    pub fn with_light_groups(mut self, enabled: bool) -> Self {
+        let group_name = light::PREFIX.to_owned();
+        self.light =
+            enabled.then(|| SubscriptionGroupConfig { group_name, ..SubscriptionGroupConfig::default() });
+        self
     }
 
     /// Creates the group if it may be created by being named; true when the table changed.
     pub fn create_on_demand(&mut self, wall_ms: i64, group: &str) -> bool {
         let may = self.auto_create || self.create_system && group.starts_with(names::SYSTEM_GROUP_PREFIX);
-        if !may || !is_legal(group) || self.table.groups.contains_key(group) {
+        if self.light.is_some() && light::is_light(group)
+            || !may
+            || !is_legal(group)
+            || self.table.groups.contains_key(group)
+        {
             return false;
         }
         let config =

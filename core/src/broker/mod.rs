@@ -144,12 +144,13 @@ impl<S: Store> Broker<S> {
             config.region_id, config.trace_on, config.broker_cluster_name
         );
         let mut broker = Broker {
-            topics: topics::Topics::new(meta.topics, config),
+            topics: topics::Topics::new(meta.topics, config).with_light_topics(settings.store.enable_lmq),
             groups: groups::Groups::new(
                 meta.groups,
                 config.auto_create_subscription_group,
                 config.enable_create_sys_group,
-            ),
+            )
+            .with_light_groups(settings.store.enable_lmq),
             offsets: offsets::Offsets::new(meta.offsets, config.consumer_offset_update_version_step),
             consumers: clients::Consumers::default(),
             producers: clients::Producers::default(),

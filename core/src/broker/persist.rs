@@ -38,6 +38,9 @@ const FILES: [(File, &str); 9] = [
     (File::TransactionMetrics, "transactionMetrics"),
 ];
 
+/// Takes the place of `consumerOffset.json` with `enableLmq`.
+const LIGHT_OFFSETS: &str = "lmqConsumerOffset.json";
+
 #[derive(Clone, Copy, Debug, Default)]
 struct State {
     /// Token of the write that will carry the changes made so far.
@@ -102,6 +105,10 @@ impl<S: Store> Broker<S> {
                 (File::Config, None) => {
                     self.release_saved(token, &Ok(()));
                     continue;
+                }
+                // the reference keeps all offsets elsewhere then
+                (File::Offsets, _) if self.settings.store.enable_lmq => {
+                    format!("{}/config/{LIGHT_OFFSETS}", self.settings.store_root)
                 }
                 _ => format!("{}/config/{name}", self.settings.store_root),
             };

@@ -66,6 +66,10 @@ pub(super) struct Known<'a> {
     pub reply_to_client: Option<&'a str>,
     /// The message takes this one back (`<topic>+<unique key>`).
     pub recalls: Option<&'a str>,
+    /// The light queues the message goes to besides its own.
+    pub light_queues: Option<&'a str>,
+    /// Messages in a batch stored as one record.
+    pub inner_num: Option<&'a str>,
 }
 
 impl<'a> Known<'a> {
@@ -87,6 +91,8 @@ impl<'a> Known<'a> {
                 b"TIMER_OUT_MS" => timed = true,
                 b"TIMER_DEL_UNIQKEY" => known.recalls = value,
                 b"REAL_TOPIC" => known.has_real_topic = true,
+                b"INNER_MULTI_DISPATCH" => known.light_queues = value,
+                b"INNER_NUM" => known.inner_num = value,
                 b"POP_CK" => known.has_pop_check_point = true,
                 b"REPLY_TO_CLIENT" => known.reply_to_client = value,
                 _ => {}

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use super::properties::{Known, name};
 use super::{Broker, names};
 use crate::message::record::Record;
-use crate::message::{delay, properties};
+use crate::message::{delay, light, properties};
 use crate::store::{AppendError, Appended, NewMessage, Store, TagsCode};
 use crate::time::Now;
 use crate::wire::Reply;
@@ -106,10 +106,28 @@ impl<S: Store> Broker<S> {
         };
         let stored = self.store.append(now, &message)?;
         self.has_stored(now, again.topic, again.queue_id, &stored, 1, again.tags_code);
+        self.light_queues_stored(now, again.topic, &known, &stored);
         if self.settings.sync_flush {
             self.store.request_flush();
         }
         Ok(stored)
+    }
+
+    /// Wakes whoever waits for one of the light queues a message has been entered into.
+    pub(super) fn light_queues_stored(
+        &mut self,
+        now: Now,
+        topic: &str,
+        known: &Known<'_>,
+        stored: &Appended,
+    ) {
+        let enabled = self.settings.store.enable_lmq && self.settings.store.enable_multi_dispatch;
+        let Some(names) = known.light_queues.filter(|_| enabled && light::applies_to(topic)) else { return };
+        for name in names.split(light::SEPARATOR).filter(|name| light::is_light(name)) {
+            let bounds = self.store.queue_bounds(name, light::QUEUE_ID, u64::MAX).unwrap_or_default();
+            let there = Appended { queue_offset: bounds.max - 1, ..*stored };
+            self.arrived(now, name, light::QUEUE_ID, &there, known.tags_code());
+        }
     }
 
     /// Counts an append, and wakes whoever waits for the queue.

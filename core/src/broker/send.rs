@@ -279,6 +279,9 @@ impl<S: Store> Broker<S> {
             self.half_is_open(now, &destination.topic);
         }
         self.has_stored(now, &placed.topic, placed.queue_id, &stored, count, placed.tags_code);
+        if !batch {
+            self.light_queues_stored(now, &placed.topic, known, &stored);
+        }
         self.answer_stored(now, to, reply, stored.end, destination.save, known.wait);
         Ok(())
     }
@@ -347,6 +350,11 @@ impl<S: Store> Broker<S> {
                     ),
                 )
             }
+            AppendError::TooManyLightQueues => Reply::error(
+                response::SYSTEM_ERROR,
+                "[LMQ_CONSUME_QUEUE_NUM_EXCEEDED]broker config enableLmq and enableMultiDispatch, lmq \
+                 consumeQueue num exceed maxLmqConsumeQueueNum config num, default limit 2w.",
+            ),
             AppendError::CreateFileFailed => {
                 Reply::error(response::SYSTEM_ERROR, "create mapped file failed, server is busy or broken.")
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::names;
 use crate::body::{DataVersion, TopicConfig, TopicConfigTable, perm};
 use crate::config::BrokerConfig;
+use crate::message::light;
 
 /// `TopicSysFlag`: the topic belongs to a unit.
 pub const SYS_FLAG_UNIT: i32 = 1;
@@ -16,6 +17,8 @@ pub const SYS_FLAG_UNIT_SUB: i32 = 2;
 pub struct Topics {
     table: BTreeMap<String, TopicConfig>,
     version: DataVersion,
+    /// Stands for every light topic; they are in no table (`LmqTopicConfigManager`).
+    light: Option<TopicConfig>,
 }
 
 /// What became of a request to create or change a topic.
@@ -29,7 +32,7 @@ impl Topics {
     /// The stored table plus the system topics of this configuration.
     #[must_use]
     pub fn new(stored: TopicConfigTable, config: &BrokerConfig) -> Self {
-        let mut topics = Topics { table: stored.topics, version: stored.data_version };
+        let mut topics = Topics { table: stored.topics, version: stored.data_version, light: None };
         for topic in system_topics(config) {
             topics.table.insert(topic.topic_name.clone(), topic);
         }
@@ -38,7 +41,15 @@ impl Topics {
 
     #[must_use]
     pub fn get(&self, topic: &str) -> Option<&TopicConfig> {
-        self.table.get(topic)
+        let listed = self.table.get(topic);
+        if listed.is_none() && light::is_light(topic) { self.light.as_ref() } else { listed }
+    }
+
+    /// Light topics (`enableLmq`) exist without being created.
+    #[must_use]
+    pub fn with_light_topics(mut self, enabled: bool) -> Self {
+        self.light = enabled.then(|| TopicConfig::new(light::PREFIX, 1, perm::READ | perm::WRITE));
+        self
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &TopicConfig> {

@@ -4,6 +4,8 @@ pub mod batch;
 pub mod delay;
 pub mod encode;
 pub mod id;
+pub mod light;
+pub mod prop_crc;
 pub mod properties;
 pub mod record;
 pub mod sysflag;

@@ -10,12 +10,13 @@ use super::append::{
 };
 use super::fetch::{FetchId, Lookup, ranges_of_pull};
 use super::pull::{LogSource, PullLimits, QueueSource, offset_by_time, pull, visible_bounds};
+use super::stamp::{StampRules, stamp, stamp_item};
 use super::{
     AppendError, Appended, Boundary, DiskUse, IndexHits, LogBounds, NewMessage, QueueBounds, QueueEntry,
     ReadRequest, ReadResult, Store, TimerBounds,
 };
 use crate::message::encode::{Placement, encode};
-use crate::message::{record, sysflag};
+use crate::message::{light, prop_crc, record, sysflag};
 use crate::time::{Mono, Now};
 use crate::timer::{ENTRY_LEN, SLOT_LEN, TimerEntry};
 
@@ -44,6 +45,7 @@ pub struct MemoryStore {
     last_indexed: (i64, u64),
     append_limits: AppendLimits,
     pull_limits: PullLimits,
+    stamp_rules: StampRules,
     last_store_time: i64,
     timer: Vec<TimerEntry>,
     closed: bool,
@@ -93,6 +95,7 @@ impl MemoryStore {
             last_indexed: (0, 0),
             append_limits,
             pull_limits,
+            stamp_rules: StampRules::default(),
             last_store_time: 0,
             timer: Vec::new(),
             closed: false,
@@ -106,6 +109,17 @@ impl MemoryStore {
     pub fn chill(&mut self) {
         self.cold.below = self.log.end();
         self.cold.fetched.clear();
+    }
+
+    /// What the store adds to messages; nothing unless told.
+    #[must_use]
+    pub fn with_stamps(mut self, rules: StampRules) -> Self {
+        self.stamp_rules = rules;
+        self
+    }
+
+    fn light_count(&self) -> usize {
+        self.queues.keys().filter(|topic| light::is_light(topic)).count()
     }
 
     /// From now on nothing more becomes durable until [`MemoryStore::sync`].
@@ -159,6 +173,9 @@ impl MemoryStore {
         if let Err(error) = encode(message, &place, self.append_limits.allow_v2, &mut self.log.0[start..]) {
             self.log.0.truncate(start);
             return Err(error);
+        }
+        if self.stamp_rules.prop_crc {
+            prop_crc::fill(&mut self.log.0[start..]);
         }
         let size = u32::try_from(len).unwrap_or(u32::MAX);
         if enters_queue {
@@ -235,9 +252,29 @@ impl Store for MemoryStore {
         if self.closed {
             return Err(AppendError::NotWritable);
         }
-        let len = checked_len(message, &self.append_limits)?;
+        let stamped = stamp(message, &self.stamp_rules, |topic, queue_id| {
+            self.queue(topic, queue_id).map_or(0, |queue| queue.bounds().max)
+        });
+        let Some(stamped) = stamped else {
+            let len = checked_len(message, &self.append_limits)?;
+            let store_timestamp = self.store_time(now);
+            return self.append_checked(store_timestamp, message, len);
+        };
+        let parts: [&[u8]; 1] = [&stamped.properties];
+        let message = NewMessage { properties: &parts, ..*message };
+        let len = checked_len(&message, &self.append_limits)?;
+        if !stamped.light.is_empty() && self.light_count() > self.stamp_rules.max_light_queues {
+            return Err(AppendError::TooManyLightQueues);
+        }
         let store_timestamp = self.store_time(now);
-        self.append_checked(store_timestamp, message, len)
+        let done = self.append_checked(store_timestamp, &message, len)?;
+        let tags_code = entry_tags(message.tags_code, store_timestamp);
+        for (name, _) in &stamped.light {
+            let queues = self.queues.entry(name.as_str().into()).or_default();
+            let entry = QueueEntry { offset: done.offset, size: done.size, tags_code };
+            queues.entry(light::QUEUE_ID).or_default().0.push(entry);
+        }
+        Ok(done)
     }
 
     fn append_batch(
@@ -253,8 +290,17 @@ impl Store for MemoryStore {
         let store_timestamp = self.store_time(now);
         let mut whole: Option<Appended> = None;
         for_each_item(message, |item| {
-            let len = crate::message::encode::encoded_len(item, self.append_limits.allow_v2)?;
-            let one = self.append_checked(store_timestamp, item, len)?;
+            let stamped = stamp_item(item, &self.stamp_rules);
+            let parts: [&[u8]; 1];
+            let item = match &stamped {
+                Some(properties) => {
+                    parts = [properties];
+                    NewMessage { properties: &parts, ..*item }
+                }
+                None => *item,
+            };
+            let len = crate::message::encode::encoded_len(&item, self.append_limits.allow_v2)?;
+            let one = self.append_checked(store_timestamp, &item, len)?;
             offsets.push(one.offset);
             whole = Some(match whole {
                 None => one,

@@ -13,6 +13,7 @@ pub mod fetch;
 pub mod memory;
 pub mod pull;
 pub mod retention;
+pub mod stamp;
 
 use bytes::Bytes;
 use core::net::SocketAddr;
@@ -85,6 +86,8 @@ pub enum AppendError {
     NotWritable,
     #[error("the next commit-log file could not be created")]
     CreateFileFailed,
+    #[error("there are more light queues than maxLmqConsumeQueueNum allows")]
+    TooManyLightQueues,
 }
 
 /// Lowest readable and next free queue offset of a queue.

@@ -97,6 +97,7 @@ impl FileStore {
         let mut store = FileStore {
             append_limits: config.append_limits(),
             pull_limits: config.pull_limits(),
+            stamp_rules: config.stamp_rules(),
             log,
             queues,
             index,

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use sansmq_core::message::record::{self, BLANK_LEN, Head, Record};
-use sansmq_core::message::sysflag;
+use sansmq_core::message::{prop_crc, sysflag};
 
 use super::{Report, segment_files};
 
@@ -48,7 +48,8 @@ pub(super) struct LogFile {
 
 /// What stands at a position.
 pub(super) enum Step<'a> {
-    Record(&'a Record<'a>),
+    /// With the bytes it starts.
+    Record(&'a Record<'a>, &'a [u8]),
     /// Zeros from here on, as far as can be seen.
     Zeros,
     /// Filler up to the end of the file.
@@ -126,7 +127,7 @@ impl LogReader {
                     visit(position, Step::Bad(format!("filler of {size} bytes, {left} are left")))?,
                 ),
                 Ok(Head::Record { size, .. }) if size as u64 <= left => match record::decode(rest) {
-                    Ok(found) => (at + size as u64, visit(position, Step::Record(&found))?),
+                    Ok(found) => (at + size as u64, visit(position, Step::Record(&found, rest))?),
                     Err(error) => (at + size as u64, visit(position, Step::Bad(error.to_string()))?),
                 },
                 Ok(Head::Record { size, .. }) => (
@@ -177,11 +178,11 @@ pub(super) fn walk(reader: &LogReader, verify: bool, report: &mut Report) -> io:
         reader.walk_file(file, &mut |position, step| {
             let at = position - file.base;
             match step {
-                Step::Record(found) => {
+                Step::Record(found, bytes) => {
                     for (path, at, what) in open.drain(..) {
                         report.find(&path, at, true, what);
                     }
-                    look_at_record(found, position, verify, &file.path, file.base, &mut open);
+                    look_at_record(found, bytes, position, verify, &file.path, file.base, &mut open);
                     summary.records += 1;
                     if summary.first_time == 0 {
                         summary.first_time = found.store_timestamp;
@@ -215,6 +216,7 @@ pub(super) fn walk(reader: &LogReader, verify: bool, report: &mut Report) -> io:
 
 fn look_at_record(
     found: &Record<'_>,
+    bytes: &[u8],
     position: u64,
     verify: bool,
     path: &Path,
@@ -230,6 +232,14 @@ fn look_at_record(
     }
     if verify && !found.body_is_intact() {
         bad("the body does not match its checksum".into());
+    }
+    // the property counts where the store wrote it: at the very end of the record
+    let own = verify && found.properties.len() >= prop_crc::LEN && {
+        let tail = &found.properties[found.properties.len() - prop_crc::LEN..];
+        tail.starts_with(prop_crc::NAME.as_bytes())
+    };
+    if own && prop_crc::is_intact(bytes, found) == Some(false) {
+        bad("the record does not match its checksum".into());
     }
 }
 

@@ -4,6 +4,7 @@ mod admin;
 mod clients;
 mod cold;
 mod lifecycle;
+mod light;
 mod pulling;
 mod redelivery;
 mod sending;

@@ -151,7 +151,11 @@ impl<S: Store> Broker<S> {
                     return true;
                 }
                 Err(AppendError::PropertiesTooLong) => {}
-                Err(error @ (AppendError::NotWritable | AppendError::CreateFileFailed)) => {
+                Err(
+                    error @ (AppendError::NotWritable
+                    | AppendError::CreateFileFailed
+                    | AppendError::TooManyLightQueues),
+                ) => {
                     tracing::error!(topic, %error, "a timer message could not be delivered; trying again");
                     return false;
                 }

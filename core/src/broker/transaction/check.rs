@@ -166,7 +166,9 @@ impl<S: Store> Broker<S> {
     /// A half message that cannot be stored again must not hold up the others.
     fn not_stored(&mut self, now: Now, at: i64, half: &Half<'_>, error: AppendError) -> Fate {
         match error {
-            AppendError::NotWritable | AppendError::CreateFileFailed => Fate::Blocked,
+            AppendError::NotWritable | AppendError::CreateFileFailed | AppendError::TooManyLightQueues => {
+                Fate::Blocked
+            }
             AppendError::MessageIllegal | AppendError::PropertiesTooLong => self.give_up(now, at, half),
         }
     }
@@ -205,7 +207,9 @@ impl<S: Store> Broker<S> {
             tags_code: TagsCode::Tags(Known::scan(text).tags_code()),
         };
         match self.put_again(now, &half.record, &again) {
-            Err(AppendError::NotWritable | AppendError::CreateFileFailed) => return Fate::Blocked,
+            Err(
+                AppendError::NotWritable | AppendError::CreateFileFailed | AppendError::TooManyLightQueues,
+            ) => return Fate::Blocked,
             Err(error) => tracing::error!(at, %error, "a half message is given up without a copy"),
             Ok(_) => {
                 self.transactions.metrics.add(now.wall_ms, half.real_topic, -1);
