@@ -8,8 +8,8 @@ use super::put::Placed;
 use super::topics::{SYS_FLAG_UNIT, SYS_FLAG_UNIT_SUB};
 use super::{Broker, names, transaction};
 use crate::body::perm;
-use crate::message::{id, properties, sysflag};
-use crate::store::{AppendError, Appended, NewMessage, Store, TagsCode};
+use crate::message::{batch, id, properties, sysflag};
+use crate::store::{AppendError, Appended, NewMessage, Store, TagsCode, stamp};
 use crate::time::Now;
 use crate::wire::code::{request, response};
 use crate::wire::headers::message::{SendMessage, SendMessageV2};
@@ -227,11 +227,16 @@ impl<S: Store> Broker<S> {
             sent
         };
         let batch = header.batch == Some(true);
-        let generated = (!batch && known.uniq_key.is_none()).then(|| self.unique_key(now));
+        let inner = self.inner_batch_count(&destination.topic, batch, header, known, frame.body())?;
+        let generated =
+            ((!batch || inner.is_some()) && known.uniq_key.is_none()).then(|| self.unique_key(now));
         let uniq_key = known.uniq_key.or(generated.as_deref());
         let mut extra = Vec::new();
         if let Some(key) = &generated {
             properties::push(&mut extra, name::UNIQ_KEY, key);
+        }
+        if let Some(count) = inner {
+            properties::push(&mut extra, stamp::INNER_NUM, &count.to_string());
         }
         let (topic, own) = (Cow::Borrowed(&*destination.topic), Cow::Borrowed(own));
         let placed = if half {
@@ -248,7 +253,8 @@ impl<S: Store> Broker<S> {
             topic: &placed.topic,
             queue_id: placed.queue_id,
             flag: header.flag.unwrap_or(0),
-            sys_flag: header.sys_flag.unwrap_or(0) & !sysflag::TRANSACTION_MASK,
+            sys_flag: header.sys_flag.unwrap_or(0) & !sysflag::TRANSACTION_MASK
+                | inner.map_or(0, |_| sysflag::INNER_BATCH | sysflag::NEED_UNWRAP),
             born_timestamp,
             born_host: peer.addr,
             store_host: self.store_host,
@@ -261,14 +267,19 @@ impl<S: Store> Broker<S> {
             keys: known.keys,
         };
         let mut offsets = Vec::new();
-        let stored = if batch {
+        let stored = if batch && inner.is_none() {
             self.store.append_batch(now, &message, &mut offsets)
         } else {
             self.store.append(now, &message)
         };
         let stored = stored.map_err(|error| self.put_failure(error))?;
-        let count = offsets.len().max(1) as u64;
+        let count = inner.map_or(offsets.len().max(1) as u64, u64::from);
         let mut reply = self.sent(&stored, &offsets, destination.queue_id, uniq_key);
+        if inner.is_some()
+            && let (Some(ext), Some(key)) = (&mut reply.ext, uniq_key)
+        {
+            ext.put("batchUniqId", key.to_owned());
+        }
         if placed.topic == names::TIMER_TOPIC
             && let Some(ext) = &mut reply.ext
             && let Some(handle) = self.recall_handle(&destination.topic, &placed.extra, uniq_key)
@@ -284,6 +295,46 @@ impl<S: Store> Broker<S> {
         }
         self.answer_stored(now, to, reply, stored.end, destination.save, known.wait);
         Ok(())
+    }
+
+    /// How many messages the one record holds that a batch becomes in a topic of type `BatchCQ`; `None` for
+    /// what is stored in the ordinary way.
+    fn inner_batch_count(
+        &self,
+        topic: &str,
+        batch: bool,
+        header: &SendMessage<'_>,
+        known: &Known<'_>,
+        body: &[u8],
+    ) -> Result<Option<u16>, Reply> {
+        let illegal = |why: String| Err(Reply::error(response::MESSAGE_ILLEGAL, why));
+        let attributes = self.topics.get(topic).map(|config| &config.attributes);
+        let kind = attributes.and_then(|attributes| attributes.get("queue.type"));
+        let claims = header.sys_flag.unwrap_or(0) & sysflag::INNER_BATCH != 0 || known.inner_num.is_some();
+        if claims {
+            return illegal(format!(
+                "the message is illegal: INNER_NUM and the inner-batch flag of topic[{topic}] are the broker's to set"
+            ));
+        }
+        if kind.is_none_or(|kind| kind != "BatchCQ") {
+            return Ok(None);
+        }
+        if !batch {
+            // the reference stores such a message where no consumer ever finds it
+            return illegal(format!(
+                "the message is illegal: queues of topic[{topic}] are of type BatchCQ and take batches only"
+            ));
+        }
+        let count = batch::items(body).try_fold(0u16, |count, item| {
+            item.ok()?;
+            count.checked_add(1).filter(|count| *count <= i16::MAX as u16)
+        });
+        match count.filter(|count| *count > 0) {
+            Some(count) => Ok(Some(count)),
+            None => illegal(format!(
+                "the message is illegal: the body for topic[{topic}] is no batch of 1 to 32767 messages"
+            )),
+        }
     }
 
     fn sent(&self, stored: &Appended, offsets: &[u64], queue_id: i32, uniq_key: Option<&str>) -> Reply {

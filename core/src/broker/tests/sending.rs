@@ -107,6 +107,48 @@ fn a_batch_gets_one_id_per_message_and_consecutive_offsets() {
 }
 
 #[test]
+fn a_batch_for_a_batch_topic_becomes_one_record_with_many_offsets() {
+    use crate::message::batch::{BatchItem, push_item};
+    let mut bench = Bench::new();
+    let mut topic = crate::body::TopicConfig::new("Crates", 1, 6);
+    topic.attributes.insert("queue.type".into(), "BatchCQ".into());
+    bench.broker.topics.put(1, topic);
+    let mut body = Vec::new();
+    for text in ["one", "two", "three"] {
+        push_item(&mut body, &BatchItem { flag: 0, body: text.as_bytes(), properties: b"" });
+    }
+    let properties = "UNIQ_KEY\u{1}7F000001\u{2}";
+    let fields = [
+        ("b", "Crates"),
+        ("c", "TBW102"),
+        ("d", "1"),
+        ("e", "0"),
+        ("g", "1"),
+        ("m", "true"),
+        ("i", properties),
+    ];
+    for first in ["0", "3"] {
+        let reply = bench.ask(request::SEND_BATCH_MESSAGE, &fields, &body);
+        assert_eq!((reply.code, remark(&reply)), (response::SUCCESS, String::new()));
+        assert_eq!(text(&reply, "queueOffset"), first);
+        assert_eq!(text(&reply, "batchUniqId"), "7F000001");
+    }
+    let reply = bench.pull("Crates", 0, 1, "*");
+    assert_eq!((text(&reply, "nextBeginOffset"), text(&reply, "maxOffset")), ("6".into(), "6".into()));
+    let all = bytes(&reply);
+    let found = records(&all);
+    assert_eq!(found.len(), 2);
+    assert_eq!((found[1].property("INNER_BASE"), found[1].property("INNER_NUM")), (Some("3"), Some("3")));
+    assert_eq!(found[1].body, body);
+    assert_eq!(found[1].sys_flag & 0xC0, 0xC0);
+
+    let lone = bench.put("Crates", 0, "", "alone");
+    assert_eq!(lone.code, response::MESSAGE_ILLEGAL);
+    assert!(remark(&lone).contains("take batches only"));
+    assert_eq!(bench.put("T", 0, "INNER_NUM\u{1}3\u{2}", "x").code, response::MESSAGE_ILLEGAL);
+}
+
+#[test]
 fn with_synchronous_flush_the_reply_and_the_reader_wait_for_the_disk() {
     let mut bench = Bench::with_sync_flush();
     let first = bench.put_later("S", 0, "", "x");
