@@ -15,6 +15,7 @@ mod cold;
 mod config_requests;
 mod dispatch;
 pub mod groups;
+pub mod ha;
 mod heartbeat;
 pub mod hold;
 pub mod locks;
