@@ -1,0 +1,405 @@
+//! The replica's end of a connection (`AutoSwitchHAClient`, `DefaultHAClient`; `spec/ha.md#b5`, `#a1`).
+//!
+//! It dials, shakes hands once, finds out up to where the two logs agree, has the rest cut off, and appends what
+//! comes. Nothing is acknowledged while the epochs that label it are not on disk.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use super::HaConfig;
+use super::epoch::{EpochCache, EpochEntry};
+use super::wire::{self, FromMaster, FromSlave, WireError};
+use crate::time::{Mono, Now, earliest};
+
+/// Between a failure and the next attempt.
+const RETRY_MS: u64 = 5_000;
+
+/// Which protocol is spoken, and as whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlaveProtocol {
+    /// Without names and epochs: nothing is ever cut off.
+    Classic,
+    AutoSwitch {
+        id: i64,
+        from_last_file: bool,
+        async_learner: bool,
+    },
+}
+
+/// What the machine wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SlaveOut {
+    /// Connect to `host:port`; tell the outcome with [`Slave::connected`] or [`Slave::disconnected`].
+    Dial(String),
+    Send(Bytes),
+    /// Close the connection, or give up dialling.
+    Close,
+    /// Cut the log, durably; tell with [`Slave::truncated`].
+    TruncateTo(u64),
+    /// Replace the epoch file; tell with [`Slave::epochs_saved`]. In the order given.
+    SaveEpochs(EpochCache),
+    /// Append bytes of the log, which need not be whole records.
+    Append {
+        at: u64,
+        data: Bytes,
+    },
+    /// The master says that everything below is on every replica that counts.
+    Confirm(u64),
+}
+
+/// Why a connection was given up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SlaveError {
+    #[error("{0}")]
+    Wire(#[from] WireError),
+    #[error("a {0} came where there is no place for it")]
+    OutOfPlace(&'static str),
+    #[error("the master sends byte {sent}, this log ends at byte {end}")]
+    Gap { sent: u64, end: u64 },
+    #[error("the master sends epoch {sent}, this log is in epoch {own} already")]
+    OldEpoch { sent: i32, own: i32 },
+    #[error(
+        "no epoch is in both logs, so nothing tells where they part; this log has to be emptied by hand to follow"
+    )]
+    NothingInCommon,
+    #[error("nothing was heard of the master for {0} ms")]
+    Silent(u64),
+    #[error("{0}")]
+    Local(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Not connected; dials then, or once there is an address.
+    Idle(Mono),
+    Dialling,
+    Handshake,
+    /// Connected; the log is being cut.
+    Truncating(u64),
+    Transfer,
+}
+
+/// A replica's connection to its master.
+#[derive(Debug)]
+pub struct Slave {
+    protocol: SlaveProtocol,
+    config: HaConfig,
+    address: Option<String>,
+    phase: Phase,
+    epochs: EpochCache,
+    /// Kept until the cut they belong to is done.
+    agreed: EpochCache,
+    /// Next byte of the log.
+    end: u64,
+    /// Up to where may be acknowledged: durable, when the flush mode says so (KF-10).
+    ackable: u64,
+    reported: Option<u64>,
+    unsaved: u32,
+    /// The epoch file could not be written: what is on disk is not what is in `epochs`.
+    stale_file: bool,
+    inbound: BytesMut,
+    last_read: Mono,
+    last_write: Mono,
+    error: Option<SlaveError>,
+    out: VecDeque<SlaveOut>,
+}
+
+impl Slave {
+    /// A replica whose log ends at `end` and is safe up to `ackable`.
+    #[must_use]
+    pub fn new(
+        protocol: SlaveProtocol,
+        config: HaConfig,
+        epochs: EpochCache,
+        end: u64,
+        ackable: u64,
+        now: Now,
+    ) -> Self {
+        Slave {
+            protocol,
+            config,
+            address: None,
+            phase: Phase::Idle(now.mono),
+            epochs,
+            agreed: EpochCache::default(),
+            end,
+            ackable,
+            reported: None,
+            unsaved: 0,
+            stale_file: false,
+            inbound: BytesMut::new(),
+            last_read: now.mono,
+            last_write: now.mono,
+            error: None,
+            out: VecDeque::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn epochs(&self) -> &EpochCache {
+        &self.epochs
+    }
+
+    /// Bytes of the log arrive.
+    #[must_use]
+    pub fn is_transferring(&self) -> bool {
+        self.phase == Phase::Transfer
+    }
+
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        self.address.as_deref()
+    }
+
+    /// Why the last connection ended, for a log line; taken once.
+    pub fn take_error(&mut self) -> Option<SlaveError> {
+        self.error.take()
+    }
+
+    /// Where the master is. A connection to another address is dropped at once.
+    pub fn set_address(&mut self, now: Now, address: Option<String>) {
+        let address = address.filter(|address| !address.is_empty());
+        if address != self.address {
+            self.address = address;
+            self.drop_connection(now.mono);
+            self.tick(now);
+        }
+    }
+
+    /// The dialled connection is there.
+    pub fn connected(&mut self, now: Now) {
+        if self.phase != Phase::Dialling {
+            return;
+        }
+        (self.last_read, self.last_write) = (now.mono, now.mono);
+        match self.protocol {
+            SlaveProtocol::Classic => {
+                self.phase = Phase::Transfer;
+                self.report(now, true);
+            }
+            SlaveProtocol::AutoSwitch { id, from_last_file, async_learner } => {
+                self.phase = Phase::Handshake;
+                self.send(now, FromSlave::Handshake { from_last_file, async_learner, id }.encode());
+            }
+        }
+    }
+
+    /// The connection is gone, or could not be made.
+    pub fn disconnected(&mut self, now: Now) {
+        if !matches!(self.phase, Phase::Idle(_)) {
+            self.reset(now.mono.plus_ms(RETRY_MS));
+        }
+    }
+
+    /// How far the log is now, beyond what [`SlaveOut::Append`] made of it.
+    pub fn log(&mut self, now: Now, end: u64, ackable: u64) {
+        (self.end, self.ackable) = (end, ackable);
+        self.report(now, false);
+    }
+
+    /// The cut asked for is done and durable; the log ends at `end`.
+    pub fn truncated(&mut self, now: Now, result: Result<u64, String>) {
+        let Phase::Truncating(agreed) = self.phase else { return };
+        match result {
+            Ok(end) => {
+                self.end = end;
+                self.ackable = self.ackable.min(end);
+                let mut epochs = self.epochs.clone();
+                epochs.drop_from_offset(agreed);
+                epochs.adopt(&core::mem::take(&mut self.agreed), agreed);
+                self.phase = Phase::Transfer;
+                self.set_epochs(epochs);
+                self.report(now, true);
+            }
+            Err(why) => self.fail(now, SlaveError::Local(why)),
+        }
+    }
+
+    /// A [`SlaveOut::SaveEpochs`] is done.
+    pub fn epochs_saved(&mut self, now: Now, result: Result<(), String>) {
+        self.unsaved = self.unsaved.saturating_sub(1);
+        match result {
+            Ok(()) => self.report(now, self.reported.is_none()),
+            Err(why) => {
+                self.stale_file = true;
+                self.fail(now, SlaveError::Local(format!("the epoch file cannot be written: {why}")));
+            }
+        }
+    }
+
+    /// The log did not take what it was given.
+    pub fn append_failed(&mut self, now: Now, end: u64, why: String) {
+        self.end = end;
+        self.fail(now, SlaveError::Local(why));
+    }
+
+    /// Takes bytes from the master.
+    pub fn received(&mut self, now: Now, data: &[u8]) {
+        if matches!(self.phase, Phase::Idle(_) | Phase::Dialling) {
+            return;
+        }
+        self.last_read = now.mono;
+        self.inbound.extend_from_slice(data);
+        if let Err(error) = self.messages(now) {
+            self.fail(now, error);
+        }
+    }
+
+    fn messages(&mut self, now: Now) -> Result<(), SlaveError> {
+        if self.protocol == SlaveProtocol::Classic {
+            while let Some((first, body)) = wire::decode_classic(&mut self.inbound)? {
+                self.take_bytes(first, body)?;
+            }
+            self.report(now, false);
+            return Ok(());
+        }
+        // while the log is being cut nothing is due; a later message has to wait
+        while !matches!(self.phase, Phase::Truncating(_))
+            && let Some(message) = FromMaster::decode(&mut self.inbound)?
+        {
+            match (message, self.phase) {
+                (FromMaster::Answer { max, epochs, .. }, Phase::Handshake) => {
+                    self.answered(max, epochs)?;
+                }
+                (FromMaster::Answer { .. }, _) => return Err(SlaveError::OutOfPlace("handshake answer")),
+                (FromMaster::Frame(..), Phase::Handshake) => {
+                    return Err(SlaveError::OutOfPlace("transfer frame"));
+                }
+                (FromMaster::Frame(head, body), _) => {
+                    if head.offset.is_some() {
+                        self.enter_epoch(head.epoch)?;
+                    }
+                    if let Some(first) = head.offset {
+                        self.take_bytes(first, body)?;
+                    }
+                    self.out.push_back(SlaveOut::Confirm(head.confirm.min(self.end)));
+                }
+            }
+        }
+        self.report(now, false);
+        Ok(())
+    }
+
+    fn answered(&mut self, max: u64, epochs: EpochCache) -> Result<(), SlaveError> {
+        let agreed = self.epochs.consistent_point(self.end, &epochs, max);
+        let agreed = agreed.ok_or(SlaveError::NothingInCommon)?.min(self.end);
+        self.agreed = epochs;
+        self.phase = Phase::Truncating(agreed);
+        self.out.push_back(SlaveOut::TruncateTo(agreed));
+        Ok(())
+    }
+
+    fn enter_epoch(&mut self, entry: EpochEntry) -> Result<(), SlaveError> {
+        let own = self.epochs.last_epoch();
+        if entry.epoch < own {
+            return Err(SlaveError::OldEpoch { sent: entry.epoch, own });
+        }
+        let mut epochs = self.epochs.clone();
+        // an epoch that does not fit the ones that are there says nothing about bytes of this log
+        if entry.epoch > own && epochs.push(entry).is_ok() {
+            self.set_epochs(epochs);
+        }
+        Ok(())
+    }
+
+    fn set_epochs(&mut self, epochs: EpochCache) {
+        if epochs != self.epochs || self.stale_file {
+            self.stale_file = false;
+            self.epochs = epochs.clone();
+            self.unsaved += 1;
+            self.out.push_back(SlaveOut::SaveEpochs(epochs));
+        }
+    }
+
+    fn take_bytes(&mut self, first: u64, data: Bytes) -> Result<(), SlaveError> {
+        // an empty log begins wherever the master begins
+        if self.end != 0 && first != self.end {
+            return Err(SlaveError::Gap { sent: first, end: self.end });
+        }
+        if !data.is_empty() {
+            self.end = first + data.len() as u64;
+            self.out.push_back(SlaveOut::Append { at: first, data });
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, now: Now, even_if_told: bool) {
+        let may = self.ackable.min(self.end);
+        let news = self.reported.is_none_or(|told| may > told);
+        if self.phase == Phase::Transfer && self.unsaved == 0 && (news || even_if_told) {
+            self.reported = Some(may);
+            let bytes = match self.protocol {
+                SlaveProtocol::Classic => wire::classic_report(may),
+                SlaveProtocol::AutoSwitch { .. } => FromSlave::Report(may).encode(),
+            };
+            self.send(now, bytes);
+        }
+    }
+
+    fn send(&mut self, now: Now, bytes: Bytes) {
+        self.last_write = now.mono;
+        self.out.push_back(SlaveOut::Send(bytes));
+    }
+
+    fn fail(&mut self, now: Now, error: SlaveError) {
+        self.error = Some(error);
+        self.drop_connection(now.mono.plus_ms(RETRY_MS));
+    }
+
+    fn drop_connection(&mut self, retry_at: Mono) {
+        if !matches!(self.phase, Phase::Idle(_)) {
+            self.out.push_back(SlaveOut::Close);
+        }
+        self.reset(retry_at);
+    }
+
+    fn reset(&mut self, retry_at: Mono) {
+        self.phase = Phase::Idle(retry_at);
+        self.reported = None;
+        self.inbound = BytesMut::new();
+    }
+
+    /// What is due by now: dialling, keep-alives, giving a silent master up.
+    pub fn tick(&mut self, now: Now) {
+        match self.phase {
+            Phase::Idle(at) if at <= now.mono => {
+                // what an earlier connection wanted saved comes first
+                if let Some(address) = self.address.clone().filter(|_| self.unsaved == 0) {
+                    self.phase = Phase::Dialling;
+                    self.out.push_back(SlaveOut::Dial(address));
+                }
+            }
+            Phase::Idle(_) | Phase::Dialling => {}
+            Phase::Handshake | Phase::Truncating(_) | Phase::Transfer => {
+                let silent = now.mono.ms_since(self.last_read);
+                if silent > self.config.housekeeping_ms {
+                    self.fail(now, SlaveError::Silent(silent));
+                } else if self.phase == Phase::Transfer
+                    && now.mono.ms_since(self.last_write) > self.config.heartbeat_ms
+                {
+                    self.report(now, true);
+                }
+            }
+        }
+    }
+
+    /// When [`Self::tick`] is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Mono> {
+        let silent = self.last_read.plus_ms(self.config.housekeeping_ms + 1);
+        match self.phase {
+            Phase::Idle(at) => (self.address.is_some() && self.unsaved == 0).then_some(at),
+            Phase::Dialling => None,
+            Phase::Transfer if self.unsaved == 0 => {
+                earliest(Some(silent), Some(self.last_write.plus_ms(self.config.heartbeat_ms + 1)))
+            }
+            _ => Some(silent),
+        }
+    }
+
+    /// The next thing to do.
+    pub fn poll(&mut self) -> Option<SlaveOut> {
+        self.out.pop_front()
+    }
+}
