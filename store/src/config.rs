@@ -9,6 +9,7 @@ use sansmq_core::store::pull::{ENTRY_LEN, PullLimits};
 use sansmq_core::store::retention::Retention;
 use sansmq_core::store::stamp::StampRules;
 
+use crate::batch_queue::BATCH_ENTRY_LEN;
 use crate::error::StoreError;
 
 /// `flushDiskType`.
@@ -34,6 +35,8 @@ pub struct StoreConfig {
     pub commit_log_file_size: u64,
     /// `mappedFileSizeConsumeQueue`; rounded up to whole entries.
     pub consume_queue_file_size: u64,
+    /// `mapperFileSizeBatchConsumeQueue` (spelled so); rounded up to whole entries.
+    pub batch_queue_file_size: u64,
     /// `mappedFileSizeTimerLog`.
     pub timer_log_file_size: u64,
     pub flush_type: FlushType,
@@ -104,6 +107,7 @@ impl StoreConfig {
             read_only_commit_log_dirs: Vec::new(),
             commit_log_file_size: 1 << 30,
             consume_queue_file_size: 6_000_000,
+            batch_queue_file_size: 13_800_000,
             timer_log_file_size: 100 * 1024 * 1024,
             flush_type: FlushType::Async,
             flush_log_interval_ms: 500,
@@ -141,6 +145,8 @@ impl StoreConfig {
     pub(crate) fn normalised(mut self) -> Result<Self, StoreError> {
         let entry = u64::from(ENTRY_LEN);
         self.consume_queue_file_size = self.consume_queue_file_size.div_ceil(entry).saturating_mul(entry);
+        let batch = BATCH_ENTRY_LEN;
+        self.batch_queue_file_size = self.batch_queue_file_size.div_ceil(batch).saturating_mul(batch);
         if self.commit_log_dirs.is_empty() {
             self.commit_log_dirs.push(self.root.join("commitlog"));
         }
@@ -151,6 +157,9 @@ impl StoreConfig {
         }
         if !(entry..=1 << 40).contains(&self.consume_queue_file_size) {
             return bad("mappedFileSizeConsumeQueue", self.consume_queue_file_size);
+        }
+        if !(batch..=1 << 40).contains(&self.batch_queue_file_size) {
+            return bad("mapperFileSizeBatchConsumeQueue", self.batch_queue_file_size);
         }
         if !(68..=1 << 40).contains(&self.timer_log_file_size) {
             return bad("mappedFileSizeTimerLog", self.timer_log_file_size);

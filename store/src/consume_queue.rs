@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
+use std::marker::PhantomData;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -18,13 +19,53 @@ use crate::file_store::ColdRange;
 use crate::mapped::{DirtyRange, Table};
 use crate::segments;
 
-const ENTRY: u64 = ENTRY_LEN as u64;
 /// Space is taken this many bytes ahead of the entries.
 const AHEAD: u64 = 64 * 1024;
 /// So many entries at the end of a queue are not asked about.
 const HOT_ENTRIES: u64 = 4096;
 /// Stands for entries in front of the first real one when a queue does not start at 0.
 const FILLER: QueueEntry = QueueEntry { offset: 0, size: i32::MAX as u32, tags_code: 0 };
+
+/// What a queue's files are made of.
+pub(crate) trait Unit: Copy + PartialEq + std::fmt::Debug {
+    /// Bytes on disk.
+    const LEN: u64;
+    fn read(table: &Table, at: u64) -> Option<Self>;
+    /// False (and nothing written) when it does not fit.
+    fn write(&self, table: &mut Table, at: u64) -> bool;
+    /// Log offset and size of the record.
+    fn record(&self) -> (u64, u32);
+    /// Stands for nothing.
+    fn is_filler(&self) -> bool;
+}
+
+impl Unit for QueueEntry {
+    const LEN: u64 = ENTRY_LEN as u64;
+
+    fn read(table: &Table, at: u64) -> Option<Self> {
+        Some(QueueEntry {
+            offset: u64::from_be_bytes(table.get(at)?),
+            size: u32::from_be_bytes(table.get(at + 8)?),
+            tags_code: i64::from_be_bytes(table.get(at + 12)?),
+        })
+    }
+
+    fn write(&self, table: &mut Table, at: u64) -> bool {
+        let mut out = [0; ENTRY_LEN as usize];
+        out[..8].copy_from_slice(&self.offset.to_be_bytes());
+        out[8..12].copy_from_slice(&self.size.to_be_bytes());
+        out[12..].copy_from_slice(&self.tags_code.to_be_bytes());
+        table.put(at, &out)
+    }
+
+    fn record(&self) -> (u64, u32) {
+        (self.offset, self.size)
+    }
+
+    fn is_filler(&self) -> bool {
+        *self == FILLER
+    }
+}
 
 #[derive(Debug)]
 struct OpenFile {
@@ -33,7 +74,7 @@ struct OpenFile {
 }
 
 #[derive(Debug)]
-pub(crate) struct ConsumeQueue {
+pub(crate) struct ConsumeQueue<E: Unit = QueueEntry> {
     disk: DiskRef,
     dir: PathBuf,
     file_size: u64,
@@ -61,9 +102,10 @@ pub(crate) struct ConsumeQueue {
     verified: Option<i64>,
     /// Files may be missing since a crash.
     repair: bool,
+    units: PhantomData<E>,
 }
 
-impl ConsumeQueue {
+impl<E: Unit> ConsumeQueue<E> {
     pub(crate) fn new(disk: DiskRef, dir: PathBuf, file_size: u64) -> Self {
         ConsumeQueue {
             disk,
@@ -82,6 +124,7 @@ impl ConsumeQueue {
             created: false,
             verified: None,
             repair: false,
+            units: PhantomData,
         }
     }
 
@@ -117,7 +160,7 @@ impl ConsumeQueue {
             (queue.end, queue.flushed) = (end, end);
             break;
         }
-        queue.min = index(queue.first);
+        queue.min = Self::index(queue.first);
         queue.find_log_end();
         queue.reading.get_mut().take();
         Ok((queue, lost))
@@ -127,13 +170,13 @@ impl ConsumeQueue {
     fn used(&self, base: u64) -> Result<u64, StoreError> {
         let path = segments::path_of(&self.dir, base);
         let table = Table::open(&*self.disk, &path, self.file_size).map_err(StoreError::io("map", &path))?;
-        let mut positions = (0..self.file_size).step_by(ENTRY_LEN as usize);
-        Ok(positions.find(|at| !is_entry(read(&table, *at))).unwrap_or(self.file_size))
+        let mut positions = (0..self.file_size).step_by(E::LEN as usize);
+        Ok(positions.find(|at| !is_entry(E::read(&table, *at))).unwrap_or(self.file_size))
     }
 
     fn find_log_end(&mut self) {
-        let last = self.entry_at(index(self.end) - 1).filter(|e| *e != FILLER);
-        self.log_end = last.map_or(0, |e| e.offset.saturating_add(e.size.into()));
+        let last = self.entry_at(Self::index(self.end) - 1).filter(|e| !e.is_filler());
+        self.log_end = last.map_or(0, |e| record_end(&e));
     }
 
     /// Log offset behind the last record with an entry here; 0 without entries.
@@ -142,7 +185,7 @@ impl ConsumeQueue {
     }
 
     pub(crate) fn max(&self) -> i64 {
-        index(self.end)
+        Self::index(self.end)
     }
 
     fn file_of(&self, position: u64) -> u64 {
@@ -170,31 +213,31 @@ impl ConsumeQueue {
         self.reading.borrow().as_ref().map(|open| f(&open.table))
     }
 
-    fn entry_at(&self, offset: i64) -> Option<QueueEntry> {
-        let position = position(offset)?;
+    pub(crate) fn entry_at(&self, offset: i64) -> Option<E> {
+        let position = Self::position(offset)?;
         if position < self.first || position >= self.end {
             return None;
         }
-        self.with_file(self.file_of(position), |table| read(table, position % self.file_size))?
+        self.with_file(self.file_of(position), |table| E::read(table, position % self.file_size))?
     }
 
     /// Where entries lie that a read from `offset` on visits, when it would have to wait for the device. The last
     /// [`HOT_ENTRIES`] are taken to be in memory.
     pub(crate) fn cold(&self, offset: i64, count: u64) -> Option<ColdRange> {
-        let position = position(offset)?;
-        if position < self.first || position.saturating_add(HOT_ENTRIES * ENTRY) >= self.end {
+        let position = Self::position(offset)?;
+        if position < self.first || position.saturating_add(HOT_ENTRIES * E::LEN) >= self.end {
             return None;
         }
         let base = self.file_of(position);
         let from = position - base;
-        let to = from.saturating_add(count.saturating_mul(ENTRY)).min(self.file_size);
+        let to = from.saturating_add(count.saturating_mul(E::LEN)).min(self.file_size);
         let cold = self.with_file(base, |table| !table.is_resident(from, to - from))?;
         cold.then(|| ColdRange { path: segments::path_of(&self.dir, base), from, to })
     }
 
     /// Makes room for `count` entries behind the last one, so that [`Self::push`] cannot fail for them.
     pub(crate) fn reserve(&mut self, count: u32) -> io::Result<()> {
-        let last = self.end + u64::from(count.max(1)) * ENTRY - 1;
+        let last = self.end + u64::from(count.max(1)) * E::LEN - 1;
         let mut base = self.file_of(self.end);
         if self.writing.get_mut().as_ref().is_none_or(|open| open.base != base) {
             let open = self.open_for_writing(base)?;
@@ -256,7 +299,7 @@ impl ConsumeQueue {
     }
 
     /// Appends an entry; false when its file cannot be opened, which [`Self::reserve`] rules out.
-    pub(crate) fn push(&mut self, entry: QueueEntry) -> bool {
+    pub(crate) fn push(&mut self, entry: E) -> bool {
         let base = self.file_of(self.end);
         if self.writing.get_mut().as_ref().is_none_or(|open| open.base != base) {
             let Ok(open) = self.open_for_writing(base).inspect_err(|error| {
@@ -268,50 +311,17 @@ impl ConsumeQueue {
             *self.writing.get_mut() = Some(open);
         }
         let at = self.end % self.file_size;
-        let written = self.writing.get_mut().as_mut().is_some_and(|open| open.table.put(at, &encode(entry)));
+        let written = self.writing.get_mut().as_mut().is_some_and(|open| entry.write(&mut open.table, at));
         if written {
-            self.end += ENTRY;
-            if entry != FILLER {
-                self.log_end = entry.offset.saturating_add(entry.size.into());
+            self.end += E::LEN;
+            if !entry.is_filler() {
+                self.log_end = record_end(&entry);
             }
         }
         written
     }
 
-    /// Puts an entry where recovery found it to belong: appends it, replaces a different one, or leaves an
-    /// equal one alone. Offsets skipped over are filled with entries that lead nowhere.
-    pub(crate) fn put(&mut self, offset: i64, entry: QueueEntry) -> io::Result<()> {
-        let Some(target) = position(offset) else { return Ok(()) };
-        self.verified = Some(offset + 1);
-        let failed = || io::Error::other("a queue file cannot be written");
-        if target < self.end && target >= self.first {
-            return if self.entry_at(offset) == Some(entry) { Ok(()) } else { self.replace(target, entry) };
-        }
-        if self.files_end <= self.first {
-            // the queue starts here: fill the first file up to the entry
-            self.end = self.file_of(target);
-            self.flushed = self.end;
-            (self.first, self.files_end, self.min) = (self.end, self.end, offset);
-        }
-        if target < self.first {
-            if !self.repair {
-                return Ok(());
-            }
-            // a crash has taken the first files; what the others hold comes later in the log and is put again
-            self.remove_all_files()?;
-            return self.put(offset, entry);
-        }
-        while self.end < target {
-            self.reserve(1)?;
-            if !self.push(FILLER) {
-                return Err(failed());
-            }
-        }
-        self.reserve(1)?;
-        if self.push(entry) { Ok(()) } else { Err(failed()) }
-    }
-
-    fn remove_all_files(&mut self) -> io::Result<()> {
+    pub(crate) fn remove_all_files(&mut self) -> io::Result<()> {
         self.close_mappings();
         self.spare.clear();
         self.pending.clear();
@@ -323,35 +333,35 @@ impl ConsumeQueue {
         Ok(())
     }
 
-    fn replace(&mut self, target: u64, entry: QueueEntry) -> io::Result<()> {
+    pub(crate) fn replace(&mut self, target: u64, entry: E) -> io::Result<()> {
         let base = self.file_of(target);
         self.reading.get_mut().take();
-        let (at, bytes) = (target - base, encode(entry));
+        let at = target - base;
         match self.writing.get_mut() {
             Some(open) if open.base == base => {
-                open.table.put(at, &bytes);
+                entry.write(&mut open.table, at);
                 self.flushed = self.flushed.min(target);
             }
             _ => {
                 let mut table =
                     Table::open(&*self.disk, &segments::path_of(&self.dir, base), self.file_size)?;
-                table.put(at, &bytes);
-                self.pending.push(table.dirty(at, at + ENTRY));
+                entry.write(&mut table, at);
+                self.pending.push(table.dirty(at, at + E::LEN));
             }
         }
-        if target + ENTRY == self.end {
+        if target + E::LEN == self.end {
             self.find_log_end();
         }
         Ok(())
     }
 
     /// First offset whose record starts at or behind `log_offset` (fillers count as before).
-    fn first_from(&self, log_offset: u64) -> i64 {
-        let (mut low, mut high) = (index(self.first), index(self.end));
+    pub(crate) fn first_from(&self, log_offset: u64) -> i64 {
+        let (mut low, mut high) = (Self::index(self.first), Self::index(self.end));
         while low < high {
             let middle = low + (high - low) / 2;
             match self.entry_at(middle) {
-                Some(entry) if entry != FILLER && entry.offset >= log_offset => high = middle,
+                Some(entry) if !entry.is_filler() && entry.record().0 >= log_offset => high = middle,
                 _ => low = middle + 1,
             }
         }
@@ -363,7 +373,7 @@ impl ConsumeQueue {
         if self.log_end > log_offset {
             let mut keep = self.first_from(log_offset);
             // holes in front of them, where a crash has taken entries of records that are gone as well
-            while keep > index(self.first) && !is_entry(self.entry_at(keep - 1)) {
+            while keep > Self::index(self.first) && !is_entry(self.entry_at(keep - 1)) {
                 keep -= 1;
             }
             self.truncate(keep)?;
@@ -373,7 +383,7 @@ impl ConsumeQueue {
 
     /// Drops the entries at and behind `offset`, with everything else that may lie there, durably.
     pub(crate) fn truncate(&mut self, offset: i64) -> Result<(), StoreError> {
-        let end = position(offset).unwrap_or(0).clamp(self.first, self.end);
+        let end = Self::position(offset).unwrap_or(0).clamp(self.first, self.end);
         self.retire();
         self.reading.get_mut().take();
         self.spare.clear();
@@ -390,14 +400,18 @@ impl ConsumeQueue {
                 .and_then(|mut table| table.wipe_from(&*self.disk, &path, end - keep))
                 .map_err(StoreError::io("cut", &path))?;
         }
-        self.min = self.min.min(index(end));
+        self.min = self.min.min(Self::index(end));
         self.find_log_end();
         Ok(())
     }
 
     /// Drops what lies behind the last entry given to [`Self::put`], if any was, and what a crash may have left
     /// behind the end: entries there would count again as soon as others fill the hole in front of them.
-    pub(crate) fn drop_unverified(&mut self) -> Result<(), StoreError> {
+    /// In a queue that was given none, nothing from byte `scanned_from` of the log on is true.
+    pub(crate) fn drop_unverified(&mut self, scanned_from: u64) -> Result<(), StoreError> {
+        if self.verified.is_none() {
+            self.drop_from(scanned_from)?;
+        }
         match self.verified.take() {
             Some(verified) if verified < self.max() => self.truncate(verified),
             _ if self.has_remains()? => self.truncate(self.max()),
@@ -456,8 +470,8 @@ impl ConsumeQueue {
 
     /// Sets the first readable offset to the first entry whose record still exists.
     pub(crate) fn correct_min(&mut self, log_start: u64) {
-        let first = index(self.first);
-        let whole = self.entry_at(first).is_some_and(|e| e != FILLER && e.offset >= log_start);
+        let first = Self::index(self.first);
+        let whole = self.entry_at(first).is_some_and(|e| !e.is_filler() && e.record().0 >= log_start);
         self.min = if whole { first } else { self.first_from(log_start) };
     }
 
@@ -467,11 +481,11 @@ impl ConsumeQueue {
     pub(crate) fn take_expired(&mut self, log_start: u64, durable: u64) -> Vec<PathBuf> {
         let mut gone = Vec::new();
         while self.first + self.file_size < self.files_end && self.first + self.file_size <= self.end {
-            let last = self.entry_at(index(self.first + self.file_size) - 1);
+            let last = self.entry_at(Self::index(self.first + self.file_size) - 1);
             // a filler leads nowhere, so it tells nothing; the file goes with a later one or stays
-            let next = self.entry_at(index(self.first + self.file_size));
-            let kept = next.is_some_and(|e| e != FILLER && e.offset.saturating_add(e.size.into()) <= durable);
-            if !kept || !last.is_some_and(|entry| entry != FILLER && entry.offset < log_start) {
+            let next = self.entry_at(Self::index(self.first + self.file_size));
+            let kept = next.is_some_and(|e| !e.is_filler() && record_end(&e) <= durable);
+            if !kept || !last.is_some_and(|entry| !entry.is_filler() && entry.record().0 < log_start) {
                 break;
             }
             self.reading.get_mut().take();
@@ -479,7 +493,7 @@ impl ConsumeQueue {
             gone.push(segments::path_of(&self.dir, self.first));
             self.first += self.file_size;
         }
-        self.min = self.min.max(index(self.first));
+        self.min = self.min.max(Self::index(self.first));
         gone
     }
 
@@ -516,64 +530,124 @@ impl ConsumeQueue {
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
+
+    /// Visits units from an index on, at most up to the end of its file. False when that cannot be read.
+    pub(crate) fn visit_units(&self, from: i64, mut visit: impl FnMut(i64, E) -> ControlFlow<()>) -> bool {
+        let Some(start) = Self::position(from) else { return false };
+        let base = self.file_of(start);
+        let end = self.end.min(base + self.file_size);
+        let done = self.with_file(base, |table| {
+            let positions = (start..end).step_by(E::LEN as usize);
+            let _ = (from..).zip(positions).try_for_each(|(at, position)| {
+                match E::read(table, position - base) {
+                    Some(entry) => visit(at, entry),
+                    None => ControlFlow::Break(()),
+                }
+            });
+        });
+        done.is_some()
+    }
+
+    /// First index of the file behind the one that holds an index.
+    pub(crate) fn next_file_of(&self, offset: i64) -> i64 {
+        let next = |at| Self::index(self.file_of(at).saturating_add(self.file_size));
+        Self::position(offset).map_or(offset, next)
+    }
+
+    /// First and last index of units whose records exist; the second behind the last.
+    pub(crate) fn readable(&self) -> (i64, i64) {
+        (self.min, self.max())
+    }
+
+    /// Index of the first unit there is.
+    pub(crate) fn first(&self) -> i64 {
+        Self::index(self.first)
+    }
+
+    /// Marks what recovery has looked at.
+    pub(crate) fn verified_until(&mut self, index: i64) {
+        self.verified = Some(index);
+    }
+
+    /// Whether files may be missing since a crash.
+    pub(crate) fn repairs(&self) -> bool {
+        self.repair
+    }
+
+    fn index(position: u64) -> i64 {
+        i64::try_from(position / E::LEN).unwrap_or(i64::MAX)
+    }
+
+    pub(crate) fn position(offset: i64) -> Option<u64> {
+        u64::try_from(offset).ok()?.checked_mul(E::LEN)
+    }
+}
+
+impl ConsumeQueue {
+    /// Puts an entry where recovery found it to belong: appends it, replaces a different one, or leaves an
+    /// equal one alone. Offsets skipped over are filled with entries that lead nowhere.
+    pub(crate) fn put(&mut self, offset: i64, entry: QueueEntry) -> io::Result<()> {
+        let Some(target) = Self::position(offset) else { return Ok(()) };
+        self.verified = Some(offset + 1);
+        let failed = || io::Error::other("a queue file cannot be written");
+        if target < self.end && target >= self.first {
+            return if self.entry_at(offset) == Some(entry) { Ok(()) } else { self.replace(target, entry) };
+        }
+        if self.files_end <= self.first {
+            // the queue starts here: fill the first file up to the entry
+            self.end = self.file_of(target);
+            self.flushed = self.end;
+            (self.first, self.files_end, self.min) = (self.end, self.end, offset);
+        }
+        if target < self.first {
+            if !self.repair {
+                return Ok(());
+            }
+            // a crash has taken the first files; what the others hold comes later in the log and is put again
+            self.remove_all_files()?;
+            return self.put(offset, entry);
+        }
+        while self.end < target {
+            self.reserve(1)?;
+            if !self.push(FILLER) {
+                return Err(failed());
+            }
+        }
+        self.reserve(1)?;
+        if self.push(entry) { Ok(()) } else { Err(failed()) }
+    }
 }
 
 impl QueueSource for ConsumeQueue {
     fn bounds(&self) -> QueueBounds {
-        QueueBounds { min: self.min, max: index(self.end) }
+        QueueBounds { min: self.min, max: Self::index(self.end) }
     }
 
     fn entry(&self, offset: i64) -> Option<QueueEntry> {
         if offset < self.min { None } else { self.entry_at(offset) }
     }
 
-    fn visit(&self, offset: i64, mut visit: impl FnMut(i64, QueueEntry) -> ControlFlow<()>) -> bool {
-        let Some(from) = position(offset) else { return false };
-        let base = self.file_of(from);
-        let end = self.end.min(base + self.file_size);
-        let done = self.with_file(base, |table| {
-            let positions = (from..end).step_by(ENTRY_LEN as usize);
-            let _ =
-                (offset..).zip(positions).try_for_each(|(at, position)| match read(table, position - base) {
-                    Some(entry) => visit(at, entry),
-                    None => ControlFlow::Break(()),
-                });
-        });
-        done.is_some()
+    fn visit(&self, offset: i64, visit: impl FnMut(i64, QueueEntry) -> ControlFlow<()>) -> bool {
+        self.visit_units(offset, visit)
     }
 
     fn next_file(&self, offset: i64) -> i64 {
-        position(offset).map_or(offset, |at| index(self.file_of(at).saturating_add(self.file_size)))
+        self.next_file_of(offset)
     }
 }
 
-fn index(position: u64) -> i64 {
-    i64::try_from(position / ENTRY).unwrap_or(i64::MAX)
-}
-
-fn position(offset: i64) -> Option<u64> {
-    u64::try_from(offset).ok()?.checked_mul(ENTRY)
-}
-
-fn encode(entry: QueueEntry) -> [u8; ENTRY as usize] {
-    let mut out = [0; ENTRY as usize];
-    out[..8].copy_from_slice(&entry.offset.to_be_bytes());
-    out[8..12].copy_from_slice(&entry.size.to_be_bytes());
-    out[12..].copy_from_slice(&entry.tags_code.to_be_bytes());
-    out
-}
-
-fn read(table: &Table, at: u64) -> Option<QueueEntry> {
-    Some(QueueEntry {
-        offset: u64::from_be_bytes(table.get(at)?),
-        size: u32::from_be_bytes(table.get(at + 8)?),
-        tags_code: i64::from_be_bytes(table.get(at + 12)?),
-    })
+/// Log offset behind the record of an entry.
+fn record_end(entry: &impl Unit) -> u64 {
+    let (offset, size) = entry.record();
+    offset.saturating_add(size.into())
 }
 
 /// What counts as an entry when the end is looked for: a possible offset and a positive size.
-fn is_entry(entry: Option<QueueEntry>) -> bool {
-    entry.is_some_and(|e| i64::try_from(e.offset).is_ok() && (1..=i32::MAX as u32).contains(&e.size))
+fn is_entry<E: Unit>(entry: Option<E>) -> bool {
+    entry.is_some_and(|e| {
+        let (offset, size) = e.record();
+        i64::try_from(offset).is_ok() && (1..=i32::MAX as u32).contains(&size)
+    })
 }
 
 #[cfg(test)]

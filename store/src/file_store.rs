@@ -15,8 +15,8 @@ use sansmq_core::store::append::{
     AppendLimits, checked_batch, checked_len, entry_tags, for_each_item, for_each_key, key_hash,
 };
 use sansmq_core::store::fetch::{FetchId, Lookup};
-use sansmq_core::store::pull::{LogSource, PullLimits, QueueSource, offset_by_time, pull, visible_bounds};
-use sansmq_core::store::stamp::{StampRules, stamp, stamp_item};
+use sansmq_core::store::pull::{LogSource, PullLimits, QueueSource, pull, visible_bounds};
+use sansmq_core::store::stamp::{StampRules, message_count, stamp, stamp_item};
 use sansmq_core::store::{
     AppendError, Appended, Boundary, DiskUse, IndexHits, LogBounds, NewMessage, QueueBounds, QueueEntry,
     ReadRequest, ReadResult, Store, TimerBounds,
@@ -35,7 +35,7 @@ use crate::index::Index;
 use crate::jobs::{self, Done, FlushError, Job, Outcome, QueueFlush, Work};
 use crate::lock::DirLock;
 use crate::queues::Queues;
-use crate::recovery::is_storable;
+use crate::recovery::{is_storable, kind_of};
 use crate::timer_log::TimerLog;
 pub(crate) use fetch::ColdRange;
 use fetch::Fetches;
@@ -95,8 +95,12 @@ impl FileStore {
         count: u32,
         keys: u32,
     ) -> Result<(), AppendError> {
+        let kind = kind_of(message.sys_flag);
+        if self.queues.conflicts(message.topic, kind) {
+            return Err(AppendError::MessageIllegal);
+        }
         if sysflag::enters_queue(message.sys_flag)
-            && let Some(queue) = self.queues.get_or_create(message.topic, message.queue_id)
+            && let Some(queue) = self.queues.get_or_create(message.topic, message.queue_id, kind)
             && let Err(error) = queue.reserve(count)
         {
             let error = StoreError::io("take space in", queue.dir())(error);
@@ -136,6 +140,7 @@ impl FileStore {
         let queue = self.queues.get_mut(message.topic, message.queue_id).filter(|_| enters_queue);
         let queue_offset = queue.as_ref().map_or(0, |queue| queue.max());
         let place = Placement { queue_offset, physical_offset: offset, store_timestamp };
+        let count = message_count(message)?;
         let room = self.log.tail_mut(len).ok_or(AppendError::CreateFileFailed)?;
         encode(message, &place, self.append_limits.allow_v2, room)?;
         if self.stamp_rules.prop_crc {
@@ -144,7 +149,8 @@ impl FileStore {
         self.log.commit(len);
         let size = u32::try_from(len).unwrap_or(u32::MAX);
         let tags_code = entry_tags(message.tags_code, store_timestamp);
-        if queue.is_some_and(|queue| !queue.push(QueueEntry { offset, size, tags_code })) {
+        let entry = QueueEntry { offset, size, tags_code };
+        if queue.is_some_and(|queue| !queue.push(entry, store_timestamp, count)) {
             self.fail("queue entry", &"a reserved queue file cannot be written");
         }
         self.enter_into_index(now, message, offset, store_timestamp);
@@ -416,7 +422,7 @@ impl Store for FileStore {
 
     fn offset_by_time(&self, topic: &str, queue_id: i32, timestamp_ms: i64, boundary: Boundary) -> i64 {
         let Some(queue) = self.queues.get(topic, queue_id) else { return 0 };
-        offset_by_time(queue, timestamp_ms, boundary, |entry| self.record_time(entry))
+        queue.offset_by_time(timestamp_ms, boundary, |entry| self.record_time(entry))
     }
 
     fn query_index(&self, topic: &str, key: &str, max: u32, begin: i64, end: i64) -> IndexHits {

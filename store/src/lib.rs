@@ -5,7 +5,9 @@
 //! Formats: `spec/store.md`.
 
 mod abort;
+mod any_queue;
 pub mod atomic;
+mod batch_queue;
 mod checkpoint;
 mod commit_log;
 mod config;

@@ -1,4 +1,5 @@
-//! All consume queues: `consumequeue/<topic>/<queueId>/` (`spec/store.md` sections 1 and 4).
+//! All queues: `consumequeue/<topic>/<queueId>/` and `batchconsumequeue/<topic>/<queueId>/`
+//! (`spec/store.md` sections 1 and 4). A topic is in one of the two.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use sansmq_core::message::light;
 
+use crate::any_queue::{AnyQueue, Kind};
+use crate::batch_queue::BatchQueue;
+use crate::config::StoreConfig;
 use crate::consume_queue::ConsumeQueue;
 use crate::disk::DiskRef;
 use crate::error::StoreError;
@@ -15,10 +19,13 @@ use crate::segments;
 #[derive(Debug)]
 pub(crate) struct Queues {
     disk: DiskRef,
+    root: PathBuf,
+    /// That of `consumequeue`.
     dir: PathBuf,
     file_size: u64,
+    batch_file_size: u64,
     /// In order, so that the same history touches files in the same order.
-    topics: BTreeMap<Box<str>, BTreeMap<i32, ConsumeQueue>>,
+    topics: BTreeMap<Box<str>, BTreeMap<i32, AnyQueue>>,
     /// How many of them are light.
     light: usize,
     /// A topic directory was created since the last flush.
@@ -29,81 +36,147 @@ pub(crate) struct Queues {
 
 impl Queues {
     /// Loads all queues; `repair` as for [`ConsumeQueue::load`].
-    pub(crate) fn load(
-        disk: &DiskRef,
-        dir: PathBuf,
-        file_size: u64,
-        repair: bool,
-    ) -> Result<Self, StoreError> {
-        let (mut lost_files, mut light) = (false, 0);
-        let mut topics = BTreeMap::new();
-        for topic_dir in segments::directories(&**disk, &dir)? {
-            let Some(topic) = topic_dir.file_name().and_then(|name| name.to_str()) else {
-                tracing::warn!(path = %topic_dir.display(), "not a topic name, ignored");
-                continue;
-            };
-            let mut queues = BTreeMap::new();
-            for queue_dir in segments::directories(&**disk, &topic_dir)? {
-                match queue_dir.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok())
-                {
-                    Some(id) => {
-                        let (queue, lost) = ConsumeQueue::load(disk.clone(), queue_dir, file_size, repair)?;
-                        lost_files |= lost;
-                        queues.insert(id, queue);
-                    }
-                    None => tracing::warn!(path = %queue_dir.display(), "not a queue number, ignored"),
-                }
+    pub(crate) fn load(disk: &DiskRef, config: &StoreConfig, repair: bool) -> Result<Self, StoreError> {
+        let mut all = Queues {
+            disk: disk.clone(),
+            root: config.root.clone(),
+            dir: config.root.join(Kind::Simple.dir()),
+            file_size: config.consume_queue_file_size,
+            batch_file_size: config.batch_queue_file_size,
+            topics: BTreeMap::new(),
+            light: 0,
+            created: false,
+            lost_files: false,
+        };
+        for kind in [Kind::Simple, Kind::Batch] {
+            for topic_dir in segments::directories(&**disk, &all.root.join(kind.dir()))? {
+                let Some(topic) = topic_dir.file_name().and_then(|name| name.to_str()) else {
+                    tracing::warn!(path = %topic_dir.display(), "not a topic name, ignored");
+                    continue;
+                };
+                let queues = all.load_topic(kind, &topic_dir, repair)?;
+                all.adopt(topic, queues)?;
             }
-            light += usize::from(light::is_light(topic));
-            topics.insert(topic.into(), queues);
         }
-        Ok(Queues { disk: disk.clone(), dir, file_size, topics, light, created: false, lost_files })
+        Ok(all)
     }
 
-    pub(crate) fn get(&self, topic: &str, queue_id: i32) -> Option<&ConsumeQueue> {
+    fn load_topic(
+        &mut self,
+        kind: Kind,
+        topic_dir: &Path,
+        repair: bool,
+    ) -> Result<BTreeMap<i32, AnyQueue>, StoreError> {
+        let mut queues = BTreeMap::new();
+        for dir in segments::directories(&*self.disk, topic_dir)? {
+            let Some(id) = dir.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok())
+            else {
+                tracing::warn!(path = %dir.display(), "not a queue number, ignored");
+                continue;
+            };
+            let disk = self.disk.clone();
+            let (queue, lost) = match kind {
+                Kind::Simple => {
+                    let (queue, lost) = ConsumeQueue::load(disk, dir, self.file_size, repair)?;
+                    (AnyQueue::Simple(queue), lost)
+                }
+                Kind::Batch => {
+                    let (queue, lost) = BatchQueue::load(disk, dir, self.batch_file_size, repair)?;
+                    (AnyQueue::Batch(queue), lost)
+                }
+            };
+            self.lost_files |= lost;
+            queues.insert(id, queue);
+        }
+        Ok(queues)
+    }
+
+    /// Takes a topic's queues over. Of two kinds of the same topic, which a crash between a deletion and what
+    /// came after it can leave behind, the one with the newer records counts.
+    fn adopt(&mut self, topic: &str, queues: BTreeMap<i32, AnyQueue>) -> Result<(), StoreError> {
+        let newest = |queues: &BTreeMap<i32, AnyQueue>| queues.values().map(AnyQueue::log_end).max();
+        if let Some(known) = self.topics.get(topic) {
+            let stays = newest(known) >= newest(&queues);
+            let gone = if stays { &queues } else { known };
+            for queue in gone.values() {
+                tracing::warn!(path = %queue.dir().display(), "queues of another type than the topic's, removed");
+                self.disk.remove_tree(queue.dir()).map_err(StoreError::io("remove", queue.dir()))?;
+            }
+            if stays {
+                return Ok(());
+            }
+        } else {
+            self.light += usize::from(light::is_light(topic));
+        }
+        self.topics.insert(topic.into(), queues);
+        Ok(())
+    }
+
+    pub(crate) fn get(&self, topic: &str, queue_id: i32) -> Option<&AnyQueue> {
         self.topics.get(topic)?.get(&queue_id)
     }
 
-    pub(crate) fn get_mut(&mut self, topic: &str, queue_id: i32) -> Option<&mut ConsumeQueue> {
+    pub(crate) fn get_mut(&mut self, topic: &str, queue_id: i32) -> Option<&mut AnyQueue> {
         self.topics.get_mut(topic)?.get_mut(&queue_id)
     }
 
+    /// Whether a topic has queues of the other kind.
+    pub(crate) fn conflicts(&self, topic: &str, kind: Kind) -> bool {
+        self.topics.get(topic).is_some_and(|queues| queues.values().any(|queue| queue.kind() != kind))
+    }
+
     /// The queue, created if need be; allocates only then. Never `None`: the option merely saves a panic.
-    pub(crate) fn get_or_create(&mut self, topic: &str, queue_id: i32) -> Option<&mut ConsumeQueue> {
+    pub(crate) fn get_or_create(&mut self, topic: &str, queue_id: i32, kind: Kind) -> Option<&mut AnyQueue> {
         if self.get(topic, queue_id).is_none() {
             if !self.topics.contains_key(topic) {
                 self.created = true;
                 self.light += usize::from(light::is_light(topic));
             }
-            let dir = self.dir.join(topic).join(queue_id.to_string());
-            let queues = self.topics.entry(topic.into()).or_default();
-            queues.insert(queue_id, ConsumeQueue::new(self.disk.clone(), dir, self.file_size));
+            let dir = self.root.join(kind.dir()).join(topic).join(queue_id.to_string());
+            let disk = self.disk.clone();
+            let queue = match kind {
+                Kind::Simple => AnyQueue::Simple(ConsumeQueue::new(disk, dir, self.file_size)),
+                Kind::Batch => AnyQueue::Batch(BatchQueue::new(disk, dir, self.batch_file_size)),
+            };
+            self.topics.entry(topic.into()).or_default().insert(queue_id, queue);
         }
         self.get_mut(topic, queue_id)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, i32, &ConsumeQueue)> {
+    /// Removes a topic's queues for good: newer records are of another kind.
+    pub(crate) fn drop_topic(&mut self, topic: &str) -> Result<(), StoreError> {
+        for queue in self.topics.remove(topic).unwrap_or_default().into_values() {
+            self.disk.remove_tree(queue.dir()).map_err(StoreError::io("remove", queue.dir()))?;
+        }
+        self.light -= usize::from(light::is_light(topic)).min(self.light);
+        Ok(())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, i32, &AnyQueue)> {
         self.topics.iter().flat_map(|(topic, queues)| queues.iter().map(move |(id, q)| (&**topic, *id, q)))
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, i32, &mut ConsumeQueue)> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, i32, &mut AnyQueue)> {
         self.topics.iter_mut().flat_map(|(topic, queues)| {
             let topic = &**topic;
             queues.iter_mut().map(move |(id, q)| (topic, *id, q))
         })
     }
 
-    /// Largest log offset any queue has an entry up to; `None` when no queue has one.
+    /// Largest log offset any simple queue has an entry up to; `None` when none has one. Those of the other kind
+    /// do not count: all simple queues may be gone, to be built again, while one of those is still there.
     pub(crate) fn log_end(&self) -> Option<u64> {
-        self.iter().map(|(_, _, q)| q.log_end()).max().filter(|end| *end > 0)
+        let simple = self.iter().filter(|(_, _, queue)| queue.kind() == Kind::Simple);
+        simple.map(|(_, _, queue)| queue.log_end()).max().filter(|end| *end > 0)
     }
 
     /// Forgets a topic and moves its files to `trash`, from where they can be removed at leisure.
     pub(crate) fn remove_topic(&mut self, topic: &str, trash: &Path) -> io::Result<bool> {
         let Some(queues) = self.topics.remove(topic) else { return Ok(false) };
+        let kind = queues.values().next().map_or(Kind::Simple, AnyQueue::kind);
         drop(queues);
         self.light -= usize::from(light::is_light(topic)).min(self.light);
-        let from = self.dir.join(topic);
+        let from = self.root.join(kind.dir()).join(topic);
         if self.disk.entry(&from)?.is_none() {
             return Ok(false);
         }
@@ -119,7 +192,11 @@ impl Queues {
     pub(crate) fn clear(&mut self) -> Result<(), StoreError> {
         self.topics.clear();
         self.light = 0;
-        self.disk.remove_tree(&self.dir).map_err(StoreError::io("remove", &self.dir))
+        for kind in [Kind::Simple, Kind::Batch] {
+            let dir = self.root.join(kind.dir());
+            self.disk.remove_tree(&dir).map_err(StoreError::io("remove", &dir))?;
+        }
+        Ok(())
     }
 
     /// Hands out what has to be flushed of the queues with at least `least_pages` dirty pages.
@@ -136,7 +213,11 @@ impl Queues {
         dirs.extend(topics);
         if new_topic || !dirs.is_empty() {
             dirs.push(self.dir.clone());
-            dirs.extend(self.dir.parent().map(Path::to_path_buf));
+            let batch = self.root.join(Kind::Batch.dir());
+            if dirs.iter().any(|dir| dir.starts_with(&batch)) {
+                dirs.push(batch);
+            }
+            dirs.push(self.root.clone());
         }
         dirs.sort_unstable();
         dirs.dedup();

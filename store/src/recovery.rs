@@ -14,7 +14,9 @@ use sansmq_core::message::{light, prop_crc, sysflag};
 use sansmq_core::store::QueueEntry;
 use sansmq_core::store::append::{for_each_key, key_hash, record_tags};
 use sansmq_core::store::pull::LogSource;
+use sansmq_core::store::stamp::{INNER_BASE, INNER_NUM};
 
+use crate::any_queue::Kind;
 use crate::checkpoint::Checkpoint;
 use crate::commit_log::CommitLog;
 use crate::config::StoreConfig;
@@ -201,7 +203,7 @@ pub(crate) fn recover(
     let end = report.log_end;
     for (_, _, queue) in parts.queues.iter_mut() {
         if !clean {
-            queue.drop_unverified()?;
+            queue.drop_unverified(plan.queues_from)?;
         }
         queue.drop_from(end)?;
         // a store of ours deletes files only in front of one with durable entries; others may not
@@ -291,7 +293,7 @@ fn scan(parts: &mut Parts<'_>, plan: &Plan) -> Result<Option<RecoveryReport>, St
         let stop = loop {
             let rest = &bytes[at.min(bytes.len())..];
             let position = base + at as u64;
-            match step(rest, position, check) {
+            match step(rest, position, check, strict, parts.config.enable_lmq) {
                 Step::Record(record) => {
                     let flow = dispatch(
                         parts.config,
@@ -354,7 +356,7 @@ enum Step<'a> {
     Stop(Option<String>),
 }
 
-fn step(rest: &[u8], position: u64, check: Check) -> Step<'_> {
+fn step(rest: &[u8], position: u64, check: Check, strict: bool, light: bool) -> Step<'_> {
     if rest.is_empty() {
         return Step::EndOfFile;
     }
@@ -377,6 +379,9 @@ fn step(rest: &[u8], position: u64, check: Check) -> Step<'_> {
     if !(0..=most_messages(position)).contains(&record.queue_offset) {
         return Step::Stop(Some(format!("queue offset {} is impossible", record.queue_offset)));
     }
+    if strict && needs_properties(&record, light) && record.properties.last() == Some(&0) {
+        return Step::Stop(Some("the properties, which tell the queues, are cut short".into()));
+    }
     match check {
         Check::Nothing => {}
         Check::Body if record.body_is_intact() => {}
@@ -388,6 +393,12 @@ fn step(rest: &[u8], position: u64, check: Check) -> Step<'_> {
         },
     }
     Step::Record(record)
+}
+
+/// Whether a record's place in queues is told by its properties, which no checksum covers. The store ends them
+/// with a separator, so zeros there are what a power failure has left.
+fn needs_properties(record: &Record<'_>, light: bool) -> bool {
+    light || kind_of(record.sys_flag) == Kind::Batch
 }
 
 /// Every message before a record took up log, at the least the fixed part of a batch item. A number beyond
@@ -409,28 +420,40 @@ fn dispatch(
         tracing::warn!(position, "record without a usable topic stays out of queues and index");
         return Ok(ControlFlow::Continue(()));
     };
-    // a record that holds a whole batch belongs to a queue of another kind
-    let plain = record.sys_flag & sysflag::INNER_BATCH == 0;
-    if position >= plan.queues_from && sysflag::enters_queue(record.sys_flag) && plain {
+    let kind = kind_of(record.sys_flag);
+    let place = queue_place(record, position);
+    if place.is_none() {
+        tracing::warn!(position, topic, "an inner batch without possible offsets stays out of its queue");
+    }
+    if position >= plan.queues_from
+        && sysflag::enters_queue(record.sys_flag)
+        && let Some((offset, count)) = place
+    {
         let entry = QueueEntry {
             offset: position,
             size: u32::try_from(record.total_size).unwrap_or(u32::MAX),
             tags_code: record_tags(record, &config.delay_levels),
         };
-        let mut put = |topic: &str, queue_id: i32, offset: i64| {
+        if queues.conflicts(topic, kind) {
+            // the topic was deleted and came again as one of the other type
+            queues.drop_topic(topic)?;
+        }
+        let mut put = |topic: &str, queue_id: i32, offset: i64, kind, count| {
             let next = queues.get(topic, queue_id).map_or(0, |queue| queue.max());
             if offset > next && !plan.accept_gaps {
                 return Ok(ControlFlow::Break(()));
             }
-            if let Some(queue) = queues.get_or_create(topic, queue_id) {
-                queue.put(offset, entry).map_err(StoreError::io("write to", queue.dir()))?;
+            if let Some(queue) = queues.get_or_create(topic, queue_id, kind) {
+                queue
+                    .put(offset, entry, record.store_timestamp, count)
+                    .map_err(StoreError::io("write to", queue.dir()))?;
             }
             Ok(ControlFlow::Continue(()))
         };
-        if put(topic, record.queue_id, record.queue_offset)?.is_break() {
+        if put(topic, record.queue_id, offset, kind, count)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
-        if config.enable_lmq && light::applies_to(topic) {
+        if config.enable_lmq && kind == Kind::Simple && light::applies_to(topic) {
             let names = record.property(light::NAMES).unwrap_or_default();
             let offsets = record.property(light::OFFSETS).unwrap_or_default();
             for (name, offset) in light::places(names, offsets) {
@@ -438,7 +461,7 @@ fn dispatch(
                     tracing::warn!(position, name, offset, "an offset in a light queue is impossible");
                     continue;
                 }
-                if put(name, light::QUEUE_ID, offset)?.is_break() {
+                if put(name, light::QUEUE_ID, offset, Kind::Simple, 1)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
             }
@@ -457,6 +480,23 @@ fn dispatch(
         result?;
     }
     Ok(ControlFlow::Continue(()))
+}
+
+/// The queues a record belongs to.
+pub(crate) fn kind_of(sys_flag: i32) -> Kind {
+    if sys_flag & sysflag::INNER_BATCH == 0 { Kind::Simple } else { Kind::Batch }
+}
+
+/// A record's first queue offset and how many messages it stands for; `None` for an inner batch that does not
+/// say, or says what cannot be.
+pub(crate) fn queue_place(record: &Record<'_>, position: u64) -> Option<(i64, u16)> {
+    if kind_of(record.sys_flag) == Kind::Simple {
+        return Some((record.queue_offset, 1));
+    }
+    let base = record.property(INNER_BASE)?.parse().ok()?;
+    let count: u16 = record.property(INNER_NUM)?.parse().ok()?;
+    let possible = (0..=most_messages(position)).contains(&base) && (1..=i16::MAX as u16).contains(&count);
+    possible.then_some((base, count))
 }
 
 /// Whether a topic can be the name of a directory below the queues.

@@ -16,6 +16,8 @@
 //! `SANSMQ_SIM_SEEDS=100000 SANSMQ_SIM_THREADS=2 cargo test -p sansmq-store --release --test crash_sim`
 
 mod common;
+#[path = "crash_sim/kinds.rs"]
+mod kinds;
 #[path = "crash_sim/life.rs"]
 mod life;
 #[path = "crash_sim/model.rs"]

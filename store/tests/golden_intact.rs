@@ -12,9 +12,6 @@ use sansmq_core::store::{Boundary, Store};
 use sansmq_store::{FileStore, StoreConfig};
 use serde_json::Value;
 
-/// The topic whose queue holds one entry per batch (`queue.type=BatchCQ`); queues of that kind are not read.
-const BATCH_QUEUE_TOPIC: &str = "TopicInnerBatch";
-
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
@@ -58,7 +55,7 @@ fn check_messages(store: &FileStore, golden: &Golden) {
 
         // a light queue numbers its messages itself, the record has the number in its own queue
         let elsewhere = m.get("recordTopic").is_some() || m.get("recordQueueId").is_some();
-        if text(m, "topic") != BATCH_QUEUE_TOPIC && !elsewhere {
+        if !elsewhere {
             let (queue_id, at) = (int(m, "queueId") as i32, int(m, "queueOffset"));
             let entry = store.queue_entry(text(m, "topic"), queue_id, at).unwrap();
             assert_eq!((entry.offset, u64::from(entry.size)), (offset, bytes.len() as u64));
@@ -69,7 +66,7 @@ fn check_messages(store: &FileStore, golden: &Golden) {
 
 fn check_queues(store: &FileStore, golden: &Golden) {
     let mut known = 0;
-    for q in golden.list("queues").iter().filter(|q| text(q, "topic") != BATCH_QUEUE_TOPIC) {
+    for q in golden.list("queues") {
         let (topic, queue_id) = (text(q, "topic"), int(q, "queueId") as i32);
         let bounds =
             store.queue_bounds(topic, queue_id, u64::MAX).unwrap_or_else(|| panic!("{topic}/{queue_id}"));
@@ -104,7 +101,7 @@ fn check_keys(store: &FileStore, golden: &Golden) {
 }
 
 fn check_times(store: &FileStore, golden: &Golden) {
-    for q in golden.list("byTime").iter().filter(|q| text(q, "topic") != BATCH_QUEUE_TOPIC) {
+    for q in golden.list("byTime") {
         let find = |boundary| {
             store.offset_by_time(text(q, "topic"), int(q, "queueId") as i32, int(q, "timestamp"), boundary)
         };
@@ -142,6 +139,19 @@ fn check_golden(name: &str, config: impl Fn(&Golden) -> StoreConfig) {
 #[test]
 fn clean_stop_with_all_kinds_of_messages() {
     check_golden("a-clean", Golden::config);
+}
+
+#[test]
+fn a_rebuild_gives_the_same_batch_queue() {
+    let golden = unpack("a-clean");
+    let units = golden.root().join("batchconsumequeue/TopicInnerBatch/0/00000000000000000000");
+    let before = std::fs::read(&units).unwrap();
+    std::fs::remove_dir_all(golden.root().join("batchconsumequeue")).unwrap();
+    std::fs::remove_dir_all(golden.root().join("consumequeue")).unwrap();
+    let (mut store, _) = open(golden.config());
+    check_queues(&store, &golden);
+    store.close(now(1));
+    assert_eq!(std::fs::read(&units).unwrap(), before, "byte for byte");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::append::{
 };
 use super::fetch::{FetchId, Lookup, ranges_of_pull};
 use super::pull::{LogSource, PullLimits, QueueSource, offset_by_time, pull, visible_bounds};
-use super::stamp::{StampRules, stamp, stamp_item};
+use super::stamp::{StampRules, message_count, stamp, stamp_item};
 use super::{
     AppendError, Appended, Boundary, DiskUse, IndexHits, LogBounds, NewMessage, QueueBounds, QueueEntry,
     ReadRequest, ReadResult, Store, TimerBounds,
@@ -167,6 +167,7 @@ impl MemoryStore {
             Some(queue) if enters_queue => queue.bounds().max,
             _ => 0,
         };
+        let count = message_count(message)?;
         let start = self.log.0.len();
         self.log.0.resize(start + len, 0);
         let place = Placement { queue_offset, physical_offset: offset, store_timestamp };
@@ -184,7 +185,10 @@ impl MemoryStore {
             }
             if let Some(queues) = self.queues.get_mut(message.topic) {
                 let tags_code = entry_tags(message.tags_code, store_timestamp);
-                queues.entry(message.queue_id).or_default().0.push(QueueEntry { offset, size, tags_code });
+                let queue = queues.entry(message.queue_id).or_default();
+                // every message of an inner batch has the entry of all
+                let entry = QueueEntry { offset, size, tags_code };
+                queue.0.extend(core::iter::repeat_n(entry, count.into()));
             }
         }
         if sysflag::enters_index(message.sys_flag) {
@@ -211,7 +215,13 @@ impl QueueSource for Queue {
         let Some(entries) = usize::try_from(offset).ok().and_then(|from| self.0.get(from..)) else {
             return false;
         };
-        let _ = (offset..).zip(entries).try_for_each(|(at, entry)| visit(at, *entry));
+        let mut at = offset;
+        for same in entries.chunk_by(|a, b| a.offset == b.offset) {
+            at = at.saturating_add(i64::try_from(same.len()).unwrap_or(i64::MAX));
+            if same.first().is_some_and(|entry| visit(at - 1, *entry).is_break()) {
+                break;
+            }
+        }
         true
     }
 

@@ -16,8 +16,8 @@ pub trait QueueSource {
     fn bounds(&self) -> QueueBounds;
     /// One entry; `None` outside the bounds or when it cannot be read.
     fn entry(&self, offset: i64) -> Option<QueueEntry>;
-    /// Visits entries from `offset` on, at most up to the end of the file that holds it. False when that file
-    /// cannot be read.
+    /// Visits entries from the one that holds `offset` on, each with the offset of its last message, at most
+    /// up to the end of the file that holds it. False when that file cannot be read.
     fn visit(&self, offset: i64, visit: impl FnMut(i64, QueueEntry) -> ControlFlow<()>) -> bool;
     /// First offset of the file behind the one that holds `offset`.
     fn next_file(&self, offset: i64) -> i64;
@@ -153,7 +153,9 @@ fn collect<Q: QueueSource, L: LogSource>(
             return ControlFlow::Break(());
         }
         let hot = end.saturating_sub(entry.offset) <= limits.hot_bytes;
-        if is_full(result, entry.size, request.max_count, hot, limits) {
+        // an entry that stands for several messages is visited at the last of them
+        let units = u32::try_from(at + 1 - result.next_offset).unwrap_or(u32::MAX).max(1);
+        if is_full(result, entry.size, units, request.max_count, hot, limits) {
             return ControlFlow::Break(());
         }
         result.next_offset = at + 1;
@@ -182,7 +184,7 @@ fn collect<Q: QueueSource, L: LogSource>(
                 }
             }
         }
-        result.count += 1;
+        result.count = result.count.saturating_add(units);
         result.bytes += size;
         result.status = ReadStatus::Found;
         ControlFlow::Continue(())
@@ -196,11 +198,20 @@ fn collect<Q: QueueSource, L: LogSource>(
     }
 }
 
-fn is_full(result: &ReadResult, size: u32, max_count: u32, hot: bool, limits: &PullLimits) -> bool {
+fn is_full(
+    result: &ReadResult,
+    size: u32,
+    units: u32,
+    max_count: u32,
+    hot: bool,
+    limits: &PullLimits,
+) -> bool {
     let (bytes, count) =
         if hot { (limits.memory_bytes, limits.memory_count) } else { (limits.disk_bytes, limits.disk_count) };
     result.count > 0
-        && (result.count >= max_count || result.bytes + u64::from(size) > bytes || result.count >= count)
+        && (result.count.saturating_add(units) > max_count
+            || result.bytes + u64::from(size) > bytes
+            || result.count >= count)
 }
 
 /// Queue offset for a point in time. `time_of` gives the store time of the record behind an entry, in

@@ -49,8 +49,7 @@ impl FileStore {
         let lock = DirLock::acquire(&*disk, root)?;
         let clean = abort::last_exit_was_clean(&*disk, root)?;
         let mut log = CommitLog::load(&disk, &config)?;
-        let queue_dir = root.join("consumequeue");
-        let mut queues = Queues::load(&disk, queue_dir, config.consume_queue_file_size, !clean)?;
+        let mut queues = Queues::load(&disk, &config, !clean)?;
         let mut index = match config.message_index_enable {
             true => Some(Index::load(&disk, root.join("index"), config.index_slots, config.index_entries)?),
             false => None,

@@ -3,11 +3,12 @@
 use sansmq_core::message::encode::encoded_len;
 use sansmq_core::message::light;
 use sansmq_core::store::append::{checked_len, entry_tags};
-use sansmq_core::store::stamp::{Stamped, stamp_item};
+use sansmq_core::store::stamp::{Stamped, message_count, stamp_item};
 use sansmq_core::store::{AppendError, Appended, NewMessage, QueueEntry};
 use sansmq_core::time::Now;
 
 use super::FileStore;
+use crate::any_queue::Kind;
 use crate::error::StoreError;
 
 impl FileStore {
@@ -21,6 +22,7 @@ impl FileStore {
         let parts: [&[u8]; 1] = [&stamped.properties];
         let message = NewMessage { properties: &parts, ..*message };
         let len = checked_len(&message, &self.append_limits)?;
+        message_count(&message)?;
         if !stamped.light.is_empty() {
             // the reference compares the whole record of such a message
             if len > self.append_limits.max_body {
@@ -31,7 +33,7 @@ impl FileStore {
             }
         }
         for (name, _) in &stamped.light {
-            if let Some(queue) = self.queues.get_or_create(name, light::QUEUE_ID)
+            if let Some(queue) = self.queues.get_or_create(name, light::QUEUE_ID, Kind::Simple)
                 && let Err(error) = queue.reserve(1)
             {
                 let error = StoreError::io("take space in", queue.dir())(error);
@@ -45,7 +47,11 @@ impl FileStore {
         let tags_code = entry_tags(message.tags_code, store_timestamp);
         for (name, _) in &stamped.light {
             let entry = QueueEntry { offset: done.offset, size: done.size, tags_code };
-            if self.queues.get_mut(name, light::QUEUE_ID).is_some_and(|queue| !queue.push(entry)) {
+            if self
+                .queues
+                .get_mut(name, light::QUEUE_ID)
+                .is_some_and(|queue| !queue.push(entry, store_timestamp, 1))
+            {
                 self.fail("light queue entry", &"a reserved queue file cannot be written");
             }
         }

@@ -40,6 +40,7 @@ impl Golden {
         StoreConfig {
             commit_log_file_size: number("mappedFileSizeCommitLog", 131_072),
             consume_queue_file_size: number("mappedFileSizeConsumeQueue", 4_000),
+            batch_queue_file_size: number("mapperFileSizeBatchConsumeQueue", 4_600),
             timer_log_file_size: number("mappedFileSizeTimerLog", 5_200),
             index_slots: 200,
             index_entries: 400,

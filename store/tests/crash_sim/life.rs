@@ -10,6 +10,7 @@ use sansmq_core::time::{Mono, Now};
 use sansmq_store::disk::{Disk, SimConfig, SimDisk};
 use sansmq_store::{Done, FileStore, FlushType, Job, RecoveryReport, StoreConfig, StoreError};
 
+use super::kinds;
 use super::model::Model;
 
 pub const LOG_FILE: u64 = 4096;
@@ -44,17 +45,17 @@ impl Totals {
 }
 
 /// Marsaglia's xorshift.
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub fn roll(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         (self.0 >> 11) % sides.max(1)
     }
 
-    fn one_in(&mut self, sides: u64) -> bool {
+    pub fn one_in(&mut self, sides: u64) -> bool {
         self.roll(sides) == 0
     }
 }
@@ -101,6 +102,7 @@ pub fn live(seed: u64) -> Totals {
         pid: 1,
         ..StoreConfig::new("/store")
     };
+    let config = kinds::configure(&mut dice, config);
     let (small, failing) = (dice.one_in(6), dice.one_in(6));
     let mut life = Life {
         dice,
@@ -218,7 +220,8 @@ impl Life {
         self.pass(wait);
         let before = store.log_bounds().min;
         match self.dice.roll(20) {
-            0..=9 => self.append(store),
+            0..=6 => self.append(store),
+            7..=9 => self.append_special(store),
             10 => self.append_batch(store),
             11 => store.request_flush(),
             12 if self.dice.one_in(4) => store.clean_now(),
@@ -285,6 +288,29 @@ impl Life {
         }
     }
 
+    /// Light queues, inner batches, and now and then the end of a topic.
+    fn append_special(&mut self, store: &mut FileStore) {
+        if self.dice.one_in(30) {
+            let topic = kinds::short_lived(self.model.deleted);
+            store.delete_topic(&topic);
+            self.model.deleted += 1;
+            return;
+        }
+        self.keys += 1;
+        let special = kinds::Special::new(&mut self.dice, &self.config, self.keys, self.model.deleted);
+        let parts: [&[u8]; 1] = [special.properties.as_bytes()];
+        let plain = message(&special.topic, special.queue_id, &special.body, &parts, Some(&special.key));
+        let message = NewMessage { sys_flag: special.sys_flag, ..plain };
+        match store.append(self.now(), &message) {
+            Ok(appended) if !self.disk.is_off() => {
+                self.totals.appended += 1;
+                self.model.push(store, appended.offset);
+            }
+            Ok(_) => {}
+            Err(error) => self.refused(store, error),
+        }
+    }
+
     fn place(&mut self) -> (&'static str, i32) {
         (TOPICS[self.dice.roll(3) as usize], self.dice.roll(2) as i32)
     }
@@ -328,6 +354,7 @@ impl Life {
         let rebuild = self.dice.one_in(2);
         if rebuild {
             copy.remove_tree(Path::new("/store/consumequeue")).unwrap();
+            copy.remove_tree(Path::new("/store/batchconsumequeue")).unwrap();
             copy.remove_tree(Path::new("/store/index")).unwrap();
             copy.remove(Path::new("/store/checkpoint")).unwrap();
         }

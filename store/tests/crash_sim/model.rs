@@ -7,6 +7,7 @@ use sansmq_core::store::append::record_tags;
 use sansmq_core::store::{QueueEntry, Store};
 use sansmq_store::FileStore;
 
+use super::kinds;
 use super::life::LOG_FILE;
 
 /// A record as it was appended.
@@ -29,6 +30,8 @@ pub struct Model {
     pub records: Vec<Kept>,
     /// Promised to survive.
     pub acked: u64,
+    /// How many topics have been deleted.
+    pub deleted: u64,
     /// Keys whose records were lost, with their topics.
     pub lost_keys: Vec<(String, String)>,
 }
@@ -89,11 +92,15 @@ impl Model {
             let topic = r.topic_str().unwrap().to_owned();
             let size = kept.bytes.len() as u32;
             let entry = QueueEntry { offset: kept.offset, size, tags_code: record_tags(&r, &[]) };
-            queues.entry((topic.clone(), r.queue_id)).or_default().push((r.queue_offset, entry));
+            for (name, queue_id, first, count) in kinds::places(&r) {
+                let queue = queues.entry((name, queue_id)).or_default();
+                queue.extend((first..first + count).map(|offset| (offset, entry)));
+            }
             if let Some(key) = r.property("UNIQ_KEY").filter(|key| !key.is_empty()) {
                 keys.entry((topic, key.to_owned())).or_default().push(kept.offset);
             }
         }
+        queues.retain(|(topic, _), _| !kinds::is_deleted(topic, self.deleted));
         for ((topic, queue_id), entries) in &queues {
             let dense = entries.iter().enumerate().all(|(n, (offset, _))| *offset == n as i64);
             assert!(dense, "{topic}/{queue_id}: offsets given out are not dense");
@@ -109,6 +116,9 @@ impl Model {
             }
         }
         for (topic, queue_id, bounds) in store.queues() {
+            if kinds::is_deleted(&topic, self.deleted) {
+                continue;
+            }
             let known = queues.get(&(topic.clone(), queue_id)).map_or(0, Vec::len) as i64;
             assert_eq!(bounds.max, known, "{topic}/{queue_id} has entries without records");
         }
