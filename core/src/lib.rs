@@ -11,6 +11,7 @@ pub mod json;
 pub mod message;
 pub mod namesrv;
 pub mod node;
+pub mod raft;
 pub mod store;
 pub mod time;
 pub mod timer;
