@@ -5,8 +5,21 @@
 //! A [`RaftOut::Persist`] comes before every [`RaftOut::Send`] that depends on it; such a message is held back
 //! inside until [`RaftIn::Persisted`] has answered, so the driver may send at once whatever it gets.
 
+mod config;
+mod hub;
+mod network;
+mod node;
+mod runtime;
+mod standing;
 mod state;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod types;
 
+pub use config::{Peers, PeersError, RaftConfig};
+pub use hub::ImageError;
+pub use node::{RaftNode, StartError, StateRef};
 pub use state::{RaftState, RestoreError};
 
 use bytes::Bytes;

@@ -1,0 +1,4 @@
+mod inputs;
+mod scenarios;
+mod sim;
+mod swarm;
