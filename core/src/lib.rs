@@ -6,6 +6,7 @@
 pub mod body;
 pub mod broker;
 pub mod config;
+pub mod controller;
 pub mod ha;
 pub mod json;
 pub mod message;

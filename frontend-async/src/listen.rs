@@ -64,6 +64,9 @@ pub async fn dial(shared: Shared, conn: ConnId, addr: String) {
             links::add(&shared, world, conn, stream);
             world.tell(Input::Dialled { conn, peer });
         }
-        Err(error) => world.tell(Input::DialFailed { conn, error: error.to_string() }),
+        Err(error) => {
+            let refused = error.kind() == std::io::ErrorKind::ConnectionRefused;
+            world.tell(Input::DialFailed { conn, refused, error: error.to_string() });
+        }
     });
 }

@@ -151,7 +151,7 @@ impl EventLoop {
                 Completion::Shutdown => self.tell(Input::Shutdown),
                 Completion::Resolved { conn, result } => match result {
                     Ok(addr) => self.dial(conn, addr),
-                    Err(error) => self.tell(Input::DialFailed { conn, error }),
+                    Err(error) => self.tell(Input::DialFailed { conn, refused: false, error }),
                 },
             }
         }
@@ -192,8 +192,13 @@ impl EventLoop {
         let added = TcpStream::connect(addr)
             .and_then(|stream| self.sockets.add(self.poll.registry(), id, stream, true));
         if let Err(error) = added {
-            self.tell(Input::DialFailed { conn: id, error: error.to_string() });
+            self.dial_failed(id, &error);
         }
+    }
+
+    fn dial_failed(&mut self, conn: ConnId, error: &io::Error) {
+        let refused = error.kind() == io::ErrorKind::ConnectionRefused;
+        self.tell(Input::DialFailed { conn, refused, error: error.to_string() });
     }
 
     fn socket_event(&mut self, id: ConnId, event: &mio::event::Event) {
@@ -224,7 +229,7 @@ impl EventLoop {
         };
         if let Some(error) = failure {
             self.sockets.remove(self.poll.registry(), id);
-            return self.tell(Input::DialFailed { conn: id, error: error.to_string() });
+            return self.dial_failed(id, &error);
         }
         match socket.stream.peer_addr() {
             Ok(peer) => {
@@ -236,7 +241,7 @@ impl EventLoop {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => {}
             Err(error) => {
                 self.sockets.remove(self.poll.registry(), id);
-                self.tell(Input::DialFailed { conn: id, error: error.to_string() });
+                self.dial_failed(id, &error);
             }
         }
     }

@@ -2,6 +2,7 @@
 //! reference's; everything optional there is optional here.
 
 mod client;
+mod controller;
 mod group;
 mod register;
 mod route;
@@ -14,6 +15,7 @@ pub use client::{
     ConsumeFromWhere, ConsumeType, ConsumerData, HeartbeatData, MessageModel, MessageQueue, ProducerData,
     SubscriptionData,
 };
+pub use controller::{BrokerReplicasInfo, ElectedBody, ReplicaIdentity, ReplicasInfo, SyncStateSetBody};
 pub use group::{
     CustomizedRetryPolicy, ExponentialRetryPolicy, GroupRetryPolicy, RetryPolicyType, SimpleSubscriptionData,
     SubscriptionGroupConfig, SubscriptionGroupTable,

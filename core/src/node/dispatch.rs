@@ -40,9 +40,10 @@ impl<S: Store> Node<S> {
             Input::Tick => self.tick(now),
             Input::Received { conn, data } => self.received(now, conn, data),
             Input::Dialled { conn, peer } => self.dial_done(now, conn, peer),
-            Input::DialFailed { conn, error } => {
+            Input::DialFailed { conn, refused, error } => {
                 tracing::debug!(error, "dial failed");
-                self.drop_connection(now, conn);
+                let failure = if refused { CallError::Refused } else { CallError::Connect };
+                self.drop_dialled(now, conn, failure);
             }
             Input::Closed { conn } => self.drop_connection(now, conn),
             Input::JobDone { role, done } => {
@@ -324,6 +325,11 @@ impl<S: Store> Node<S> {
     }
 
     fn drop_connection(&mut self, now: Now, conn: ConnId) {
+        self.drop_dialled(now, conn, CallError::Connect);
+    }
+
+    /// `failure` is what calls learn that waited for the connection.
+    fn drop_dialled(&mut self, now: Now, conn: ConnId, failure: fn(String) -> CallError) {
         self.dial_deadlines.retain(|entry| entry.1 != conn);
         let mut failed = Vec::new();
         let mut lost = None;
@@ -332,7 +338,7 @@ impl<S: Store> Node<S> {
         {
             lost = Some(addr.clone());
             let tokens = dialled.waiting.iter().filter_map(|waiting| waiting.call);
-            failed.extend(tokens.map(|(token, _)| (token, CallError::Connect(addr.clone()))));
+            failed.extend(tokens.map(|(token, _)| (token, failure(addr.clone()))));
         }
         let role = match self.conns.remove(&conn) {
             Some(mut connection) => {

@@ -14,8 +14,8 @@ pub enum Input<'a, D> {
     Received { conn: ConnId, data: &'a mut [u8] },
     /// The connection asked for by [`Output::Dial`] stands.
     Dialled { conn: ConnId, peer: SocketAddr },
-    /// It does not.
-    DialFailed { conn: ConnId, error: String },
+    /// It does not; `refused` if the host answered that nobody listens there.
+    DialFailed { conn: ConnId, refused: bool, error: String },
     /// The peer closed, or reading or writing failed.
     Closed { conn: ConnId },
     /// A job of this role's store is done.

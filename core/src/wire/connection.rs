@@ -12,6 +12,9 @@ use crate::time::Mono;
 pub enum CallError {
     #[error("connect to {0} failed")]
     Connect(String),
+    /// The host answered that nobody listens there.
+    #[error("connect to {0} failed: connection refused")]
+    Refused(String),
     #[error("wait response on the channel <{addr}> timeout, {timeout_ms}(ms)")]
     Timeout { addr: String, timeout_ms: u64 },
     #[error("the connection to {0} was closed before the answer came")]

@@ -206,7 +206,7 @@ fn calls_wait_for_the_dial_and_fail_with_it() {
     bench.pass(10);
     assert!(bench.asked[0].starts_with("Dial { conn: ConnId(1), addr: \"127.0.0.1:1\""), "{:?}", bench.asked);
     bench.asked.clear();
-    bench.handle(Input::DialFailed { conn: ConnId(1), error: "refused".into() });
+    bench.handle(Input::DialFailed { conn: ConnId(1), refused: false, error: "no route".into() });
     bench.pass(1_100);
     assert!(bench.asked[0].starts_with("Dial { conn: ConnId(2)"), "it tries again: {:?}", bench.asked);
     bench.asked.clear();

@@ -2,5 +2,6 @@
 
 pub mod admin;
 pub mod client;
+pub mod controller;
 pub mod message;
 pub mod naming;
