@@ -285,10 +285,8 @@ impl Sim {
             return true;
         }
         match self.events.pop_first().map(|(_, event)| event) {
-            Some(Event::Deliver { from, to, data }) => {
-                if !self.cut.contains(&(from, to)) {
-                    self.input(to, RaftIn::Message { from, data });
-                }
+            Some(Event::Deliver { from, to, data }) if !self.cut.contains(&(from, to)) => {
+                self.input(to, RaftIn::Message { from, data });
             }
             Some(Event::Written { at, life, seq, op }) => {
                 let slot = self.slots.get_mut(&at).expect("a member");
@@ -297,7 +295,7 @@ impl Sim {
                     self.input(at, RaftIn::Persisted { seq, result: Ok(()) });
                 }
             }
-            None => {}
+            Some(Event::Deliver { .. }) | None => {}
         }
         true
     }
