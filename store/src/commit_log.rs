@@ -27,6 +27,8 @@ pub(crate) struct CommitLog {
     segments: VecDeque<(PathBuf, LogSegment)>,
     /// Created ahead of need, starts where the last file ends.
     next: Option<(PathBuf, LogSegment)>,
+    /// Where the first file starts while there is none.
+    origin: u64,
 }
 
 impl CommitLog {
@@ -52,6 +54,7 @@ impl CommitLog {
             file_size: config.commit_log_file_size,
             segments,
             next: None,
+            origin: 0,
         })
     }
 
@@ -89,7 +92,7 @@ impl CommitLog {
 
     /// Where the next file goes.
     pub(crate) fn next_path(&self) -> Option<(PathBuf, u64)> {
-        let base = self.segments.back().map_or(0, |(_, s)| s.limit());
+        let base = self.segments.back().map_or(self.origin, |(_, s)| s.limit());
         let mut usable: Vec<&PathBuf> =
             self.dirs.iter().filter(|dir| !self.full_dirs.contains(dir)).collect();
         if usable.is_empty() {
@@ -124,17 +127,7 @@ impl CommitLog {
         {
             return last.allocate(&*self.disk, path).map_err(StoreError::io("take space for", path));
         }
-        let next = match self.next.take() {
-            Some(next) => next,
-            None => {
-                let Some((path, base)) = self.next_path() else {
-                    return Err(StoreError::Config("no directory for the commit log".into()));
-                };
-                let segment = LogSegment::create(&*self.disk, &path, base, self.file_size)
-                    .map_err(StoreError::io("create", &path))?;
-                (path, segment)
-            }
-        };
+        let next = self.take_next()?;
         // only now that the new file exists is the old one closed: a failure above changes nothing
         if let Some((path, last)) = self.segments.back_mut() {
             if let Err(error) = last.allocate(&*self.disk, path) {
@@ -151,6 +144,53 @@ impl CommitLog {
         }
         self.segments.push_back(next);
         Ok(())
+    }
+
+    /// The file behind the last one, created now unless it was before.
+    fn take_next(&mut self) -> Result<(PathBuf, LogSegment), StoreError> {
+        if let Some(next) = self.next.take() {
+            return Ok(next);
+        }
+        let Some((path, base)) = self.next_path() else {
+            return Err(StoreError::Config("no directory for the commit log".into()));
+        };
+        let segment = LogSegment::create(&*self.disk, &path, base, self.file_size)
+            .map_err(StoreError::io("create", &path))?;
+        Ok((path, segment))
+    }
+
+    /// Lets an empty log begin at `base`, the start of a file.
+    pub(crate) fn begin_at(&mut self, base: u64) -> Result<(), StoreError> {
+        self.drop_spare()?;
+        while let Some((path, _)) = self.segments.pop_back() {
+            remove(&self.disk, &path)?;
+        }
+        self.origin = base;
+        Ok(())
+    }
+
+    /// Appends bytes as they are; files begin and end where those of the log they come from do.
+    pub(crate) fn append_raw(&mut self, mut bytes: &[u8]) -> Result<(), StoreError> {
+        while !bytes.is_empty() {
+            if self.segments.back().is_none_or(|(_, last)| last.remaining() == 0) {
+                let next = self.take_next()?;
+                self.segments.push_back(next);
+            }
+            let Some((path, last)) = self.segments.back_mut() else { break };
+            last.allocate(&*self.disk, path).map_err(StoreError::io("take space for", path))?;
+            let (now, later) = bytes.split_at(bytes.len().min(last.remaining()));
+            if let Some(room) = last.tail_mut(now.len()) {
+                room.copy_from_slice(now);
+            }
+            last.commit(now.len());
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    /// Where the file that holds `offset`, or will, ends.
+    pub(crate) fn file_end(&self, offset: u64) -> u64 {
+        (offset / self.file_size).saturating_add(1).saturating_mul(self.file_size)
     }
 
     /// The next `len` bytes of the file that [`Self::reserve`] prepared.
@@ -172,16 +212,18 @@ impl CommitLog {
 
     /// Ends the log at `end`: later files are removed, the rest of the file is zeroed, durably.
     pub(crate) fn cut(&mut self, end: u64) -> Result<(), StoreError> {
-        self.next = None;
+        self.drop_spare()?;
         while self.segments.back().is_some_and(|(_, s)| s.base() > end) {
             if let Some((path, _)) = self.segments.pop_back() {
                 remove(&self.disk, &path)?;
             }
         }
-        match self.segments.back_mut() {
-            Some((path, last)) => last.cut(&*self.disk, path, end).map_err(StoreError::io("cut", path)),
-            None => Ok(()),
-        }
+        let Some((path, last)) = self.segments.back_mut() else { return Ok(()) };
+        let cut = match last.is_read_from(end) {
+            true => last.replace(&*self.disk, path, end),
+            false => last.cut(&*self.disk, path, end),
+        };
+        cut.map_err(StoreError::io("cut", path))
     }
 
     /// Removes the file created ahead of need, as an orderly end does.
@@ -245,6 +287,6 @@ impl LogSource for CommitLog {
     }
 
     fn next_file(&self, offset: u64) -> u64 {
-        (offset / self.file_size).saturating_add(1).saturating_mul(self.file_size)
+        self.file_end(offset)
     }
 }

@@ -92,6 +92,9 @@ pub struct StoreConfig {
     pub clean_interval_ms: u64,
     /// What is kept, and how full a disk may get.
     pub retention: Retention,
+    /// `enableControllerMode`: the confirmed offset is the controller's business and outlives a restart; else
+    /// what is durable counts as confirmed.
+    pub keep_confirmed: bool,
     /// Written into `abort`.
     pub pid: u32,
 }
@@ -137,6 +140,7 @@ impl StoreConfig {
             max_msgs_num_batch: 64,
             clean_interval_ms: 10_000,
             retention: Retention::default(),
+            keep_confirmed: false,
             pid: 0,
         }
     }

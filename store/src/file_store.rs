@@ -3,6 +3,7 @@
 mod fetch;
 mod full_start;
 mod open;
+mod replica;
 mod space;
 mod stamped;
 
@@ -19,7 +20,7 @@ use sansmq_core::store::pull::{LogSource, PullLimits, QueueSource, pull, visible
 use sansmq_core::store::stamp::{StampRules, message_count, stamp, stamp_item};
 use sansmq_core::store::{
     AppendError, Appended, Boundary, DiskUse, IndexHits, LogBounds, NewMessage, QueueBounds, QueueEntry,
-    ReadRequest, ReadResult, Store, TimerBounds,
+    RawError, ReadRequest, ReadResult, Store, TimerBounds, TruncateError,
 };
 use sansmq_core::time::{Mono, Now};
 use sansmq_core::timer::{SLOT_LEN, TimerEntry};
@@ -57,6 +58,12 @@ pub struct FileStore {
     timer: TimerLog,
     flusher: Flusher,
     last_store_time: i64,
+    /// End of the last whole record; the log may go on with the front of one that is still arriving.
+    whole: u64,
+    /// Up to where the log is on all replicas that count; `None` when that is not recorded.
+    confirmed: Option<u64>,
+    /// A cut waits for the work under way; no more is handed out until then.
+    cut_waits: bool,
     /// Topics moved aside whose files are to be removed.
     trash: Vec<PathBuf>,
     trash_count: u64,
@@ -147,6 +154,7 @@ impl FileStore {
             prop_crc::fill(room);
         }
         self.log.commit(len);
+        self.whole = self.log.end();
         let size = u32::try_from(len).unwrap_or(u32::MAX);
         let tags_code = entry_tags(message.tags_code, store_timestamp);
         let entry = QueueEntry { offset, size, tags_code };
@@ -208,7 +216,7 @@ impl FileStore {
             checkpoint.queue_time = self.last_store_time;
         }
         checkpoint.positions = Some(positions);
-        checkpoint.confirm_offset = i64::try_from(self.flusher.durable).unwrap_or(i64::MAX);
+        checkpoint.confirm_offset = self.confirm_offset();
         let nothing_new = ranges.is_empty() && dirs.is_empty() && checkpoint == self.flusher.written;
         (!nothing_new).then(|| QueueFlush {
             ranges,
@@ -225,7 +233,7 @@ impl FileStore {
         if let Some(fetch) = self.fetches.next_work() {
             return Some(fetch);
         }
-        if self.closed || self.failed {
+        if self.closed || self.failed || self.cut_waits {
             return None;
         }
         if self.flusher.log_flush_needed() {
@@ -323,7 +331,7 @@ impl Store for FileStore {
     type Done = Done;
 
     fn append(&mut self, now: Now, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
-        if !self.is_writable() {
+        if !self.is_writable() || self.whole != self.log.end() {
             return Err(AppendError::NotWritable);
         }
         if !is_storable(message.topic) {
@@ -348,7 +356,7 @@ impl Store for FileStore {
         message: &NewMessage<'_>,
         offsets: &mut Vec<u64>,
     ) -> Result<Appended, AppendError> {
-        if !self.is_writable() {
+        if !self.is_writable() || self.whole != self.log.end() {
             return Err(AppendError::NotWritable);
         }
         let (count, mut total) = checked_batch(message, &self.append_limits)?;
@@ -455,6 +463,37 @@ impl Store for FileStore {
 
     fn log_bounds(&self) -> LogBounds {
         LogBounds { min: self.log.start(), max: self.log.end(), durable: self.flusher.durable }
+    }
+
+    fn append_raw(&mut self, now: Now, offset: u64, bytes: &[u8]) -> Result<(), RawError> {
+        self.append_received(now, offset, bytes)
+    }
+
+    fn whole_end(&self) -> u64 {
+        self.whole
+    }
+
+    fn log_slice(&self, from: u64, max: usize) -> Option<Bytes> {
+        let len = self.log.written_from(from)?.len().min(max);
+        if len == 0 { None } else { self.log.slice(from, len as u64) }
+    }
+
+    fn last_file(&self) -> u64 {
+        self.log.bases().next_back().unwrap_or(0)
+    }
+
+    fn truncate_to(&mut self, _now: Now, offset: u64) -> Result<(), TruncateError> {
+        self.cut_to(offset)
+    }
+
+    fn set_confirmed(&mut self, offset: u64) {
+        self.confirmed = Some(offset);
+        self.flusher.current.confirm_offset = self.confirm_offset();
+    }
+
+    fn confirmed(&self) -> u64 {
+        let end = self.log.end();
+        self.confirmed.unwrap_or(end).clamp(self.log.start().min(end), end)
     }
 
     fn is_writable(&self) -> bool {

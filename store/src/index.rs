@@ -374,6 +374,12 @@ impl Index {
         Ok(self.files.len() != before)
     }
 
+    /// End time and name of the newest full file, zeros without one.
+    pub(crate) fn newest_full(&self) -> (i64, u64) {
+        let full = |file: &&IndexFile| i64::from(file.header.count) >= i64::from(self.entries);
+        self.files.iter().rev().find(full).map_or((0, 0), |file| (file.header.end_time, file.name))
+    }
+
     /// Parts to be flushed: full files, and with `all` the newest one too. Also the directory when files were
     /// added, and end time and name of the newest full file.
     pub(crate) fn take_dirty(&mut self, all: bool) -> (Vec<DirtyRange>, Option<PathBuf>, Option<(i64, u64)>) {

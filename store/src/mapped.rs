@@ -9,6 +9,7 @@
 use std::cell::Cell;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -48,13 +49,17 @@ impl DirtyRange {
 }
 
 /// Keeps a mapping alive for the `Bytes` that point into it.
-struct Owner(Map);
+struct Owner {
+    map: Map,
+    /// Only counted: tells when no `Bytes` is left.
+    _reader: Arc<()>,
+}
 
 impl AsRef<[u8]> for Owner {
     fn as_ref(&self) -> &[u8] {
         // SAFETY: the mapping is this long, lives as long as `self`, and every byte of it is initialised.
         // `LogSegment` hands out only parts below `written`, and those are never written again.
-        unsafe { std::slice::from_raw_parts(base_of(&self.0), len_of(&self.0)) }
+        unsafe { std::slice::from_raw_parts(base_of(&self.map), len_of(&self.map)) }
     }
 }
 
@@ -64,6 +69,8 @@ pub(crate) struct LogSegment {
     map: Map,
     /// The whole mapping; private, because only the part below `written` is stable.
     whole: Bytes,
+    /// Counted by every owner behind a `Bytes` of this file.
+    readers: Arc<()>,
     written: usize,
     /// End of what was handed out: below it nothing may change any more.
     shared: Cell<usize>,
@@ -132,8 +139,9 @@ impl LogSegment {
     }
 
     fn from_map(map: Map, base: u64) -> Self {
-        let whole = Bytes::from_owner(Owner(map.clone()));
-        LogSegment { map, whole, written: 0, shared: Cell::new(0), base, allocated: false }
+        let readers = Arc::new(());
+        let whole = Bytes::from_owner(Owner { map: map.clone(), _reader: readers.clone() });
+        LogSegment { map, whole, readers, written: 0, shared: Cell::new(0), base, allocated: false }
     }
 
     /// Log offset of the first byte.
@@ -200,6 +208,43 @@ impl LogSegment {
     /// Publishes bytes written through [`Self::tail_mut`].
     pub(crate) fn commit(&mut self, len: usize) {
         self.written += len.min(self.remaining());
+    }
+
+    /// Looks whether anybody still holds bytes of this file; if not, all of it may change again.
+    fn forget_readers(&mut self) {
+        self.whole = Bytes::new();
+        if Arc::strong_count(&self.readers) == 1 {
+            self.shared.set(0);
+        }
+        self.whole = Bytes::from_owner(Owner { map: self.map.clone(), _reader: self.readers.clone() });
+    }
+
+    /// Whether readers may hold bytes from `offset` on.
+    pub(crate) fn is_read_from(&mut self, offset: u64) -> bool {
+        self.forget_readers();
+        self.base + self.shared.get() as u64 > offset
+    }
+
+    /// Puts a file in the place of this one that ends at `offset` and is durable; who reads this one keeps it.
+    pub(crate) fn replace(&mut self, disk: &dyn Disk, path: &Path, offset: u64) -> io::Result<()> {
+        let keep = offset.saturating_sub(self.base);
+        let front = self.slice(self.base, keep).ok_or(io::ErrorKind::InvalidInput)?;
+        let draft = path.with_extension(DRAFT);
+        let map = disk.create(&draft, len_of(&self.map) as u64)?;
+        disk.allocate(&draft, 0, len_of(&self.map) as u64)?;
+        let mut fresh = Self::from_map(map, self.base);
+        let room = fresh.tail_mut(front.len()).ok_or(io::ErrorKind::InvalidInput)?;
+        room.copy_from_slice(&front);
+        fresh.commit(front.len());
+        fresh.allocated = true;
+        if let Some(range) = fresh.dirty(self.base) {
+            range.sync()?;
+        }
+        disk.sync_file(&draft)?;
+        disk.rename(&draft, path)?;
+        path.parent().map_or(Ok(()), |dir| disk.sync_dir(dir))?;
+        *self = fresh;
+        Ok(())
     }
 
     /// Takes everything from `offset` on back and overwrites it with zeros, so that no later scan can mistake

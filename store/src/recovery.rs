@@ -145,7 +145,7 @@ pub(crate) struct Parts<'a> {
 
 /// Where to look.
 #[derive(Clone, Copy, Debug)]
-struct Plan {
+pub(crate) struct Plan {
     /// First byte of the file the scan starts with.
     from: u64,
     strict_from: u64,
@@ -156,6 +156,20 @@ struct Plan {
     /// A queue that lacks entries in front of a record is taken to begin there, instead of giving cause for
     /// a scan of the whole log.
     accept_gaps: bool,
+}
+
+impl Plan {
+    /// For records that arrive behind everything that is there.
+    pub(crate) const LIVE: Plan =
+        Plan { from: 0, strict_from: 0, queues_from: 0, index_from: 0, accept_gaps: true };
+}
+
+/// Enters the records that the index knows nothing of, after a cut of the log has cost it its last files.
+pub(crate) fn reindex(mut parts: Parts<'_>) -> Result<(), StoreError> {
+    let index_from = parts.index.as_ref().and_then(|index| index.end_offset()).unwrap_or(parts.log.start());
+    let from = file_of(&parts, index_from);
+    let plan = Plan { from, strict_from: from, queues_from: u64::MAX, index_from, accept_gaps: true };
+    scan(&mut parts, &plan).map(|_| ())
 }
 
 /// Brings log, queues and index into agreement. Everything above the log's end is gone, durably, when this
@@ -408,7 +422,7 @@ fn most_messages(position: u64) -> i64 {
 }
 
 /// Enters a record into its queues and the index; breaks when entries before it are missing.
-fn dispatch(
+pub(crate) fn dispatch(
     config: &StoreConfig,
     queues: &mut Queues,
     index: Option<&mut Index>,

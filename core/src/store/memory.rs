@@ -6,17 +6,18 @@ use std::collections::{HashMap, VecDeque};
 use bytes::Bytes;
 
 use super::append::{
-    AppendLimits, checked_batch, checked_len, entry_tags, for_each_item, for_each_key, key_hash,
+    AppendLimits, checked_batch, checked_len, entry_tags, for_each_item, for_each_key, key_hash, record_tags,
 };
 use super::fetch::{FetchId, Lookup, ranges_of_pull};
 use super::pull::{LogSource, PullLimits, QueueSource, offset_by_time, pull, visible_bounds};
 use super::stamp::{StampRules, message_count, stamp, stamp_item};
 use super::{
     AppendError, Appended, Boundary, DiskUse, IndexHits, LogBounds, NewMessage, QueueBounds, QueueEntry,
-    ReadRequest, ReadResult, Store, TimerBounds,
+    RawError, ReadRequest, ReadResult, Store, TimerBounds, TruncateError, raw,
 };
 use crate::message::encode::{Placement, encode};
-use crate::message::{light, prop_crc, record, sysflag};
+use crate::message::record::Record;
+use crate::message::{delay, light, prop_crc, record, sysflag};
 use crate::time::{Mono, Now};
 use crate::timer::{ENTRY_LEN, SLOT_LEN, TimerEntry};
 
@@ -53,6 +54,9 @@ pub struct MemoryStore {
     held_durable: Option<u64>,
     cold: Cold,
     cleanings: (u32, u32),
+    /// End of the last whole record.
+    whole: u64,
+    confirmed: u64,
 }
 
 /// What stands in for pages that are not in memory.
@@ -102,6 +106,8 @@ impl MemoryStore {
             held_durable: None,
             cold: Cold::default(),
             cleanings: (0, 0),
+            whole: 0,
+            confirmed: 0,
         }
     }
 
@@ -198,7 +204,34 @@ impl MemoryStore {
                 self.last_indexed = (store_timestamp, offset);
             });
         }
+        self.whole = self.log.end();
         Ok(Appended { offset, size, queue_offset, store_timestamp, end: self.log.end() })
+    }
+
+    /// Enters the record at an offset into its queue and the index.
+    fn dispatch(&mut self, offset: u64) {
+        let bytes = self.log.peek(offset).unwrap_or_default();
+        let Ok(found) = record::decode(bytes) else { return };
+        let Record { queue_id, sys_flag, store_timestamp, .. } = found;
+        let Some(topic) = found.topic_str().map(str::to_owned) else { return };
+        let levels = delay::parse_levels(delay::DEFAULT_LEVELS).unwrap_or_default();
+        let tags_code = record_tags(&found, &levels);
+        let size = u32::try_from(found.total_size).unwrap_or(u32::MAX);
+        let mut hashes = Vec::new();
+        if sysflag::enters_index(sys_flag) {
+            for_each_key(found.property("UNIQ_KEY"), found.property("KEYS"), |key| {
+                hashes.push(key_hash(&topic, key));
+            });
+        }
+        for hash in hashes {
+            self.index.entry(hash).or_default().push((offset, store_timestamp));
+            self.last_indexed = (store_timestamp, offset);
+        }
+        self.last_store_time = self.last_store_time.max(store_timestamp);
+        if sysflag::enters_queue(sys_flag) {
+            let queues = self.queues.entry(topic.into()).or_default();
+            queues.entry(queue_id).or_default().0.push(QueueEntry { offset, size, tags_code });
+        }
     }
 }
 
@@ -259,7 +292,7 @@ impl Store for MemoryStore {
     type Done = Warming;
 
     fn append(&mut self, now: Now, message: &NewMessage<'_>) -> Result<Appended, AppendError> {
-        if self.closed {
+        if self.closed || self.whole != self.log.end() {
             return Err(AppendError::NotWritable);
         }
         let stamped = stamp(message, &self.stamp_rules, |topic, queue_id| {
@@ -293,7 +326,7 @@ impl Store for MemoryStore {
         message: &NewMessage<'_>,
         offsets: &mut Vec<u64>,
     ) -> Result<Appended, AppendError> {
-        if self.closed {
+        if self.closed || self.whole != self.log.end() {
             return Err(AppendError::NotWritable);
         }
         checked_batch(message, &self.append_limits)?;
@@ -376,6 +409,67 @@ impl Store for MemoryStore {
     fn log_bounds(&self) -> LogBounds {
         let max = self.log.end();
         LogBounds { min: 0, max, durable: self.held_durable.unwrap_or(max) }
+    }
+
+    fn append_raw(&mut self, _now: Now, offset: u64, bytes: &[u8]) -> Result<(), RawError> {
+        if self.closed {
+            return Err(RawError::NotWritable);
+        }
+        if offset != self.log.end() {
+            return Err(RawError::Gap { given: offset, end: self.log.end() });
+        }
+        self.log.0.extend_from_slice(bytes);
+        loop {
+            let rest = self.log.peek(self.whole).unwrap_or_default();
+            match raw::next_piece(rest, self.whole, u64::MAX) {
+                raw::Piece::Incomplete => return Ok(()),
+                raw::Piece::Damaged(why) => return Err(RawError::Damaged { at: self.whole, why }),
+                raw::Piece::Filler(size) => self.whole += size as u64,
+                raw::Piece::Record(found) => {
+                    let (at, size) = (self.whole, found.total_size as u64);
+                    self.dispatch(at);
+                    self.whole = at + size;
+                }
+            }
+        }
+    }
+
+    fn whole_end(&self) -> u64 {
+        self.whole
+    }
+
+    fn log_slice(&self, from: u64, max: usize) -> Option<Bytes> {
+        let len = self.log.end().checked_sub(from)?.min(max as u64);
+        if len == 0 { None } else { self.log.slice(from, len) }
+    }
+
+    fn last_file(&self) -> u64 {
+        0
+    }
+
+    fn truncate_to(&mut self, _now: Now, offset: u64) -> Result<(), TruncateError> {
+        let Some(rest) = self.log.peek(offset).filter(|rest| !rest.is_empty()) else { return Ok(()) };
+        if offset < self.whole && !raw::is_boundary(rest, offset, 0) && offset != 0 {
+            return Err(TruncateError::NotABoundary(offset));
+        }
+        self.log.0.truncate(usize::try_from(offset).unwrap_or(usize::MAX));
+        self.whole = self.whole.min(offset);
+        self.confirmed = self.confirmed.min(offset);
+        self.held_durable = self.held_durable.map(|durable| durable.min(offset));
+        let whole = self.whole;
+        for queue in self.queues.values_mut().flat_map(HashMap::values_mut) {
+            queue.0.retain(|entry| entry.offset < whole);
+        }
+        self.index.values_mut().for_each(|hits| hits.retain(|(at, _)| *at < whole));
+        Ok(())
+    }
+
+    fn set_confirmed(&mut self, offset: u64) {
+        self.confirmed = offset;
+    }
+
+    fn confirmed(&self) -> u64 {
+        self.confirmed.min(self.log.end())
     }
 
     fn is_writable(&self) -> bool {

@@ -12,6 +12,7 @@ pub mod append;
 pub mod fetch;
 pub mod memory;
 pub mod pull;
+pub mod raw;
 pub mod retention;
 pub mod stamp;
 
@@ -88,6 +89,37 @@ pub enum AppendError {
     CreateFileFailed,
     #[error("there are more light queues than maxLmqConsumeQueueNum allows")]
     TooManyLightQueues,
+}
+
+/// Why bytes of another log were not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RawError {
+    #[error("the store does not accept writes: shut down, disk full, or a failed fsync")]
+    NotWritable,
+    #[error("bytes from {given} on do not follow on {end}, where the log ends")]
+    Gap { given: u64, end: u64 },
+    #[error(
+        "an empty log cannot begin at byte {given}: no file of {file_size} bytes begins there; is \
+         mappedFileSizeCommitLog the same on both sides?"
+    )]
+    Misplaced { given: u64, file_size: u64 },
+    #[error("byte {at} of the log received: {why}")]
+    Damaged { at: u64, why: String },
+    #[error("{0}")]
+    Io(String),
+}
+
+/// Why the log was not cut.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TruncateError {
+    #[error("work on files is under way; try again when it is done")]
+    Busy,
+    #[error("the log begins at byte {start}, after byte {asked}")]
+    BelowStart { asked: u64, start: u64 },
+    #[error("no record begins at byte {0}")]
+    NotABoundary(u64),
+    #[error("the log could not be cut, its state is unknown until a restart: {0}")]
+    Io(String),
 }
 
 /// Lowest readable and next free queue offset of a queue.
@@ -297,6 +329,35 @@ pub trait Store {
 
     /// First, next and durable byte of the commit log.
     fn log_bounds(&self) -> LogBounds;
+
+    /// Appends bytes of another log, as they come: records may be cut anywhere. Whole ones are entered into their
+    /// queues and the index. An empty log begins at `offset`.
+    ///
+    /// # Errors
+    /// [`RawError`]. After `Damaged` the bytes are there but lead nowhere; cut the log at [`Store::whole_end`].
+    fn append_raw(&mut self, now: Now, offset: u64, bytes: &[u8]) -> Result<(), RawError>;
+
+    /// Where the last whole record ends; behind it lies the front of one whose rest has not come yet.
+    fn whole_end(&self) -> u64;
+
+    /// At most `max` bytes of the log from an offset on, within one file; `None` when there are none.
+    fn log_slice(&self, from: u64, max: usize) -> Option<Bytes>;
+
+    /// First byte of the last file of the log.
+    fn last_file(&self) -> u64;
+
+    /// Cuts log, queues and index at an offset, for good: when this returns no restart brings the rest back
+    /// (KF-01). The one call that waits for the disk: a replica does it before it rejoins, never in traffic.
+    ///
+    /// # Errors
+    /// [`TruncateError`]; nothing has changed, except after `Io`.
+    fn truncate_to(&mut self, now: Now, offset: u64) -> Result<(), TruncateError>;
+
+    /// Remembers up to where the log is on every replica that counts (`confirmPhyOffset` of the checkpoint).
+    fn set_confirmed(&mut self, offset: u64);
+
+    /// What [`Store::set_confirmed`] was last told, now or before the last stop, within the log as it is.
+    fn confirmed(&self) -> u64;
 
     /// False once writes are refused (shut down, failed fsync, full disk).
     fn is_writable(&self) -> bool;

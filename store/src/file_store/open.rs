@@ -83,7 +83,9 @@ impl FileStore {
         checkpoint.log_time = report.last_store_time;
         checkpoint.queue_time = report.last_store_time;
         checkpoint.positions = Some(DurablePositions { log: end, queues: end, index: 0 });
-        checkpoint.confirm_offset = i64::try_from(end).unwrap_or(i64::MAX);
+        let known = u64::try_from(checkpoint.confirm_offset).unwrap_or(0);
+        let confirmed = config.keep_confirmed.then(|| known.clamp(log.start().min(end), end));
+        checkpoint.confirm_offset = i64::try_from(confirmed.unwrap_or(end)).unwrap_or(i64::MAX);
         left_out.checkpoint =
             make_durable(&disk, root, &log, &mut queues, index.as_mut(), &report, &mut checkpoint)?;
 
@@ -103,6 +105,9 @@ impl FileStore {
             timer,
             flusher,
             last_store_time: report.last_store_time,
+            whole: end,
+            confirmed,
+            cut_waits: false,
             trash: Vec::new(),
             trash_count: 0,
             spare_in_flight: false,
