@@ -116,20 +116,13 @@ impl BrokerSetup {
             Err(HostError::Value { key, value, why: why.to_owned() })
         };
         match self.store.broker_role {
-            BrokerRole::Slave => {
-                return refuse("brokerRole", "SLAVE".into(), "is not served yet; expected ASYNC_MASTER");
+            BrokerRole::Slave if self.config.broker_id <= 0 => {
+                let value = self.config.broker_id.to_string();
+                return refuse("brokerId", value, "is that of a master; a SLAVE needs one above 0");
             }
-            BrokerRole::SyncMaster if self.store.in_sync_replicas > 1 => {
-                let value = self.store.in_sync_replicas.to_string();
-                return refuse(
-                    "inSyncReplicas",
-                    value,
-                    "needs replication, which is not served yet; expected 1",
-                );
-            }
-            BrokerRole::SyncMaster | BrokerRole::AsyncMaster => {}
+            BrokerRole::Slave => {}
+            BrokerRole::SyncMaster | BrokerRole::AsyncMaster => self.config.broker_id = 0,
         }
-        self.config.broker_id = 0;
         if self.config.enable_controller_mode {
             return refuse("enableControllerMode", "true".into(), "is not served yet; expected false");
         }
@@ -211,12 +204,14 @@ pub fn add_broker(node: &mut Node, mut setup: BrokerSetup, now: Now) -> Result<B
     let mut say = |progress: &RecoveryProgress| println!("{progress}");
     let (store, report) = FileStore::open_on(disk, store_config(&settings, memory), now, &mut say)?;
     tracing::info!(?report, root, "message store is open");
-    let meta = load::broker_meta(&root, settings.store.enable_lmq)?;
+    let mut meta = load::broker_meta(&root, settings.store.enable_lmq)?;
+    meta.epochs = load::epochs(&settings.epoch_file())?;
     let bind_ip = settings.server.bind_address.clone();
     let port = settings.broker.listen_port;
     let store_host = store_host(&settings)?;
     let seed = now.wall_ms.unsigned_abs() ^ u64::from(std::process::id()) << 40;
     let durable_settings = settings.clone();
+    let ha_port = settings.ha_port();
     let broker = Broker::new(settings, store, meta, store_host, seed, now);
     tracing::info!(max = broker.store().log_bounds().max, "broker is ready");
     let role = node.add_role(Role::Broker(Box::new(broker)));
@@ -224,6 +219,7 @@ pub fn add_broker(node: &mut Node, mut setup: BrokerSetup, now: Now) -> Result<B
     if port > 2 {
         node.listen(Listener { bind: format!("{bind_ip}:{}", port - 2), role, fast_port: true });
     }
+    node.listen_stream(Listener { bind: format!("{bind_ip}:{ha_port}"), role, fast_port: false });
     Ok(durable_settings)
 }
 
@@ -304,6 +300,7 @@ fn store_config(settings: &BrokerSettings, total_memory: u64) -> StoreConfig {
             keys.disk_space_warning_level_ratio,
             keys.disk_space_clean_forcibly_ratio,
         ),
+        keep_confirmed: settings.broker.enable_controller_mode,
         pid: std::process::id(),
         ..StoreConfig::new(&keys.store_path_root_dir)
     }

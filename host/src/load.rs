@@ -4,6 +4,7 @@ use std::path::Path;
 
 use sansmq_core::broker::BrokerMeta;
 use sansmq_core::config::{Properties, Settings, load};
+use sansmq_core::ha::epoch::EpochCache;
 use sansmq_core::json::{self, FromJson};
 use sansmq_core::timer::TimerCheckpoint;
 use sansmq_store::atomic::{self, Found};
@@ -44,7 +45,26 @@ pub fn broker_meta(root: &str, enable_lmq: bool) -> Result<BrokerMeta, HostError
         timer_checkpoint: timer_checkpoint(&table("timercheck"))?,
         timer_metrics: read_table(&table("timermetrics"))?,
         transaction_metrics: read_table(&table("transactionMetrics"))?,
+        ..BrokerMeta::default()
     })
+}
+
+/// Reads the epoch file, or its backup. One that cannot be read ends the start: taken for an empty one, it would let
+/// a log that parted from its master's go unnoticed.
+///
+/// # Errors
+/// Neither parses though there is content, or reading fails.
+pub fn epochs(path: &str) -> Result<EpochCache, HostError> {
+    let fault = |why: String| HostError::Table { path: path.to_owned(), why };
+    let parse = |bytes: &[u8]| {
+        let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
+        EpochCache::from_file(text).map_err(|error| error.to_string())
+    };
+    match atomic::read_with_backup(Path::new(path), |bytes| parse(bytes).is_ok()) {
+        Ok(Found::Nothing) => Ok(EpochCache::default()),
+        Ok(Found::Current(bytes) | Found::Backup(bytes)) => parse(&bytes).map_err(fault),
+        Err(error) => Err(fault(error.to_string())),
+    }
 }
 
 /// Reads the timer's checkpoint, or its backup; one that was never written to is none.

@@ -14,13 +14,15 @@ const BROKER: &str = "brokerName=broker-a\nbrokerIP1=127.0.0.1\nbindAddress=127.
     maxIndexNum=4000\nflushIntervalCommitLog=100\nflushCommitLogThoroughInterval=200\n\
     maxTransferBytesOnMessageInMemory=16777216\nmaxTransferBytesOnMessageInDisk=16777216\n";
 
-/// A port that nobody uses, and nobody uses the one two below it, which is a broker's fast port.
+/// A port that nobody uses, and nobody uses the one two below it, which is a broker's fast port, nor the one above,
+/// where it takes replicas.
 #[must_use]
 pub fn free_ports() -> u16 {
     loop {
         let free = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
         let port = free.expect("some port is free").port();
-        if TcpListener::bind(("127.0.0.1", port - 2)).is_ok() {
+        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if port < u16::MAX && free(port - 2) && free(port + 1) {
             return port;
         }
     }

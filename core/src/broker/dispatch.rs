@@ -32,11 +32,17 @@ impl<S: Store> Broker<S> {
                     tracing::debug!(token, "an answer nobody waits for");
                 }
             }
-            ServerIn::Closed(conn) => self.client_gone(conn),
+            ServerIn::Closed(conn) => {
+                if !self.session_gone(now, conn) {
+                    self.client_gone(conn);
+                }
+            }
             ServerIn::Saved { token, result } => self.saved(now, token, &result),
             ServerIn::Lost(addr) => self.name_server_lost(now, &addr),
+            ServerIn::Stream(input) => self.stream(now, input),
         }
         if self.stopping != Stopping::Done {
+            self.drive_ha(now);
             self.start_saves(now);
         }
     }
@@ -46,9 +52,12 @@ impl<S: Store> Broker<S> {
         self.sweep_held(now);
         self.expire_durable(now);
         if self.stopping == Stopping::No {
-            self.deliver_scheduled(now);
-            self.tick_transactions(now);
-            self.tick_timers(now);
+            self.tick_ha(now);
+            if self.ha.is_master() {
+                self.deliver_scheduled(now);
+                self.tick_transactions(now);
+                self.tick_timers(now);
+            }
             self.scan_clients(now);
             self.save_periodically(now);
             self.register_due(now);
@@ -60,6 +69,11 @@ impl<S: Store> Broker<S> {
 
     fn request(&mut self, now: Now, peer: Peer, frame: &Frame<'_>) {
         let to = ReplyTo::new(peer.conn, frame);
+        if !self.ha.is_master()
+            && let Some(reply) = self.refuse_as_replica(frame.code())
+        {
+            return self.reply(to, reply);
+        }
         match frame.code() {
             code::SEND_MESSAGE | code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => {
                 return self.send(now, peer, frame);
@@ -84,6 +98,26 @@ impl<S: Store> Broker<S> {
             Some(Answer::Later) => {}
             None => self.reply(to, Reply::not_supported(frame.code())),
         }
+    }
+
+    /// What only a master serves (`spec/ha.md#a8`).
+    fn refuse_as_replica(&self, request_code: i32) -> Option<Reply> {
+        let reads = matches!(request_code, code::PULL_MESSAGE | code::LITE_PULL_MESSAGE)
+            && !self.settings.broker.slave_read_enable;
+        let writes = matches!(
+            request_code,
+            code::SEND_MESSAGE
+                | code::SEND_MESSAGE_V2
+                | code::SEND_BATCH_MESSAGE
+                | code::CONSUMER_SEND_MSG_BACK
+                | code::END_TRANSACTION
+                | code::RECALL_MESSAGE
+                | code::SEND_REPLY_MESSAGE
+                | code::SEND_REPLY_MESSAGE_V2
+        );
+        (reads || writes).then(|| {
+            Reply::error(response::SYSTEM_BUSY, "[REJECTREQUEST]system busy, start flow control for a while")
+        })
     }
 
     /// Requests of producers and consumers.
@@ -142,6 +176,8 @@ impl<S: Store> Broker<S> {
             code::GET_ALL_DELAY_OFFSET => Reply::success().with_body(body(self.schedule.snapshot())),
             code::GET_TIMER_CHECK_POINT => self.timer_checkpoint(),
             code::GET_TIMER_METRICS => self.timer_metrics(),
+            code::GET_BROKER_HA_STATUS => self.ha_status(),
+            code::GET_BROKER_EPOCH_CACHE => self.epoch_cache(),
             code::GET_BROKER_CONFIG => self.broker_config(),
             code::GET_BROKER_RUNTIME_INFO => self.runtime_info(now),
             code::GET_TOPIC_STATS_INFO => self.topic_stats(frame),

@@ -155,7 +155,7 @@ impl<S: Store> Broker<S> {
         stored: &Appended,
         tags_code: i64,
     ) {
-        if self.held.is_empty() || self.settings.sync_flush {
+        if self.held.is_empty() || self.shows_late() {
             return;
         }
         let last = stored.queue_offset;

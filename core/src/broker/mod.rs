@@ -49,6 +49,7 @@ use core::net::SocketAddr;
 use std::collections::VecDeque;
 
 use crate::body::{SubscriptionGroupTable, TopicConfigTable};
+use crate::ha::epoch::EpochCache;
 use crate::store::Store;
 use crate::time::{Mono, Now, earliest};
 use crate::timer::TimerCheckpoint;
@@ -78,6 +79,8 @@ pub struct BrokerMeta {
     pub timer_metrics: TimerMetrics,
     /// `config/transactionMetrics`.
     pub transaction_metrics: TransactionMetrics,
+    /// `epochFileCheckpoint`.
+    pub epochs: EpochCache,
 }
 
 /// How far an orderly stop has come.
@@ -113,6 +116,7 @@ pub struct Broker<S: Store> {
     assignment: assignment::Assignment,
     transactions: transaction::Transactions,
     timers: timer::Timers,
+    ha: ha::Ha,
     /// Appended to the properties of every message: region, trace switch, cluster.
     property_suffix: Vec<u8>,
     out: VecDeque<ServerOut>,
@@ -172,6 +176,7 @@ impl<S: Store> Broker<S> {
                 store.log_bounds().max,
             ),
             timers: timer::Timers::new(&settings, meta.timer_metrics, now),
+            ha: ha::Ha::new(&settings, meta.epochs),
             property_suffix: property_suffix.into_bytes(),
             out: VecDeque::new(),
             random: SplitMix(seed),
@@ -186,9 +191,12 @@ impl<S: Store> Broker<S> {
         };
         broker.persist.mark(persist::File::Topics);
         broker.persist.mark(persist::File::Groups);
-        broker.start_transactions(now);
+        if broker.ha.is_master() {
+            broker.start_transactions(now);
+        }
         broker.load_timers(now, meta.timer_checkpoint);
         broker.start_saves(now);
+        broker.start_classic_slave(now);
         broker.register_due(now);
         broker
     }
@@ -206,8 +214,11 @@ impl<S: Store> Broker<S> {
     /// Takes a finished piece of work back and releases what waited for it.
     pub fn job_done(&mut self, now: Now, done: S::Done) {
         self.store.complete(now, done);
+        self.tick_ha(now);
+        self.log_moved(now);
         self.release_durable(now);
         self.release_fetched(now);
+        self.drive_ha(now);
         self.save_timers(now);
         self.advance_stop(now);
     }
@@ -221,11 +232,12 @@ impl<S: Store> Broker<S> {
             Stopping::No => [
                 Some(self.next_client_scan),
                 self.held.deadline(),
-                self.schedule.deadline(),
+                self.schedule.deadline().filter(|_| self.ha.is_master()),
                 self.registration.deadline(),
                 self.persist.deadline(),
-                self.transactions.deadline(),
-                self.timers.deadline(),
+                self.transactions.deadline().filter(|_| self.ha.is_master()),
+                self.timers.deadline().filter(|_| self.ha.is_master()),
+                self.ha.deadline(),
             ]
             .into_iter()
             .fold(always, earliest),
@@ -268,10 +280,16 @@ impl<S: Store> Broker<S> {
     }
 
     /// Records that end behind this are not shown to consumers yet: with synchronous flush only what is
-    /// durable is visible.
+    /// durable is visible, in controller mode only what is on all replicas that count (KF-09).
     fn visible_end(&self) -> u64 {
         let bounds = self.store.log_bounds();
-        if self.settings.sync_flush { bounds.durable } else { bounds.max }
+        let kept = if self.settings.sync_flush { bounds.durable } else { bounds.max };
+        if self.ha.is_controller_mode() { kept.min(self.confirmed()) } else { kept }
+    }
+
+    /// A record is visible only some time after it was appended.
+    fn shows_late(&self) -> bool {
+        self.settings.sync_flush || self.ha.is_controller_mode()
     }
 }
 

@@ -157,6 +157,21 @@ impl Offsets {
         self.dirty = true;
     }
 
+    /// Takes offsets behind the end of their queue back to it.
+    pub fn clamp(&mut self, end_of: impl Fn(&str, i32) -> i64) {
+        for (key, queues) in &mut self.committed {
+            let Some((topic, _)) = split_key(key) else { continue };
+            for (queue, offset) in queues {
+                let end = end_of(topic, *queue);
+                if *offset > end {
+                    *offset = end;
+                    self.dirty = true;
+                }
+            }
+        }
+        self.pulled.clear();
+    }
+
     /// Whether anything changed since the last [`Offsets::take_file`].
     #[must_use]
     pub fn is_dirty(&self) -> bool {

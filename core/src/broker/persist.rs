@@ -24,9 +24,11 @@ pub(super) enum File {
     TimerCheck = 6,
     TimerMetrics = 7,
     TransactionMetrics = 8,
+    /// `epochFileCheckpoint`, beside `config/`.
+    Epochs = 9,
 }
 
-const FILES: [(File, &str); 9] = [
+const FILES: [(File, &str); 10] = [
     (File::Topics, "topics.json"),
     (File::Groups, "subscriptionGroup.json"),
     (File::Offsets, "consumerOffset.json"),
@@ -36,6 +38,7 @@ const FILES: [(File, &str); 9] = [
     (File::TimerCheck, "timercheck"),
     (File::TimerMetrics, "timermetrics"),
     (File::TransactionMetrics, "transactionMetrics"),
+    (File::Epochs, "epochFileCheckpoint"),
 ];
 
 /// Takes the place of `consumerOffset.json` with `enableLmq`.
@@ -110,6 +113,7 @@ impl<S: Store> Broker<S> {
                 (File::Offsets, _) if self.settings.store.enable_lmq => {
                     format!("{}/config/{LIGHT_OFFSETS}", self.settings.store_root)
                 }
+                (File::Epochs, _) => self.settings.epoch_file(),
                 _ => format!("{}/config/{name}", self.settings.store_root),
             };
             self.persist.states[index].in_flight = Some(token);
@@ -127,6 +131,7 @@ impl<S: Store> Broker<S> {
             File::RequestModes => json::to_pretty(self.assignment.table()),
             File::Config => self.settings.to_file(),
             File::TimerCheck => return self.timers.checkpoint_file(),
+            File::Epochs => self.ha.epochs().to_file(),
             File::TimerMetrics => return self.timers.metrics_file(),
             File::TransactionMetrics => return self.transaction_metrics_file(),
         })
@@ -145,6 +150,9 @@ impl<S: Store> Broker<S> {
                     _ => self.persist.states[index].failed = true,
                 }
             }
+        }
+        if index == Some(File::Epochs as usize) {
+            self.epochs_saved(now, token, result);
         }
         self.release_saved(token, result);
         self.start_saves(now);

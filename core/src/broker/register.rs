@@ -152,7 +152,10 @@ impl<S: Store> Broker<S> {
                     tracing::info!(namesrv = server.addr, "register broker to name server OK");
                 }
                 server.registered = true;
+                let master = answer.ext.as_ref().and_then(|ext| ext.get("haServerAddr"));
+                let master = master.map(ToString::to_string);
                 self.take_order_topics(now, answer);
+                self.master_is_at(now, master.as_deref());
             }
             Ok(answer) => {
                 tracing::warn!(namesrv = server.addr, code = answer.code, remark = ?answer.remark, "registerBroker failed");

@@ -6,8 +6,10 @@ use super::persist::File;
 use super::properties::{Known, name};
 use super::put::Placed;
 use super::topics::{SYS_FLAG_UNIT, SYS_FLAG_UNIT_SUB};
+use super::waiting::{Acks, Wants};
 use super::{Broker, names, transaction};
 use crate::body::perm;
+use crate::config::BrokerRole;
 use crate::message::{batch, id, properties, sysflag};
 use crate::store::{AppendError, Appended, NewMessage, Store, TagsCode, stamp};
 use crate::time::Now;
@@ -266,6 +268,9 @@ impl<S: Store> Broker<S> {
             uniq_key,
             keys: known.keys,
         };
+        if known.wait {
+            self.enough_replicas()?;
+        }
         let mut offsets = Vec::new();
         let stored = if batch && inner.is_none() {
             self.store.append_batch(now, &message, &mut offsets)
@@ -366,15 +371,59 @@ impl<S: Store> Broker<S> {
         save: Option<u64>,
         wait: bool,
     ) {
-        if self.settings.sync_flush && wait {
+        let wants = if wait { self.wants(now) } else { Wants::default() };
+        if wants.durable.is_some() {
             self.store.request_flush();
-            let deadline = now.mono.plus_ms(self.settings.sync_flush_timeout_ms);
-            self.waiting.until_durable(end, deadline, to, reply);
+        }
+        if !wants.nothing() {
+            self.waiting.until_stored(end, wants, to, reply);
+            // a master alone has every copy there is
+            self.release_durable(now);
         } else if let Some(save) = save {
             self.waiting.until_saved(save, to, reply);
         } else {
             self.reply(to, reply);
         }
+    }
+
+    /// What a message stored now waits for.
+    fn wants(&self, now: Now) -> Wants {
+        let store = &self.settings.store;
+        let durable = self.settings.sync_flush.then(|| now.mono.plus_ms(self.settings.sync_flush_timeout_ms));
+        let acks = self.acks_wanted();
+        let by = now.mono.plus_ms(u64::try_from(store.slave_timeout).unwrap_or(3_000));
+        Wants { durable, acks: acks.map(|acks| (acks, by)) }
+    }
+
+    /// Copies a message needs before it is acknowledged (`spec/ha.md#a4`, `#b8`); `None` when this broker's own
+    /// is enough.
+    fn acks_wanted(&self) -> Option<Acks> {
+        let store = &self.settings.store;
+        let controller = self.ha.is_controller_mode();
+        if !controller && store.broker_role != BrokerRole::SyncMaster {
+            return None;
+        }
+        if controller && store.all_ack_in_sync_state_set {
+            return Some(Acks::All);
+        }
+        let wanted = usize::try_from(store.in_sync_replicas).unwrap_or(1);
+        let least = usize::try_from(store.min_in_sync_replicas).unwrap_or(1);
+        let wanted = match self.in_sync_replicas() {
+            Some(there) if store.enable_auto_in_sync_replicas => wanted.min(there).max(least),
+            _ => wanted,
+        };
+        (wanted > 1).then_some(Acks::Count(wanted))
+    }
+
+    /// A message that asks for more copies than there are replicas is refused before it is stored.
+    pub(super) fn enough_replicas(&self) -> Result<(), Reply> {
+        let store = &self.settings.store;
+        let there = self.in_sync_replicas().filter(|_| self.ha.is_controller_mode());
+        let least = usize::try_from(store.min_in_sync_replicas).unwrap_or(1);
+        if there.is_some_and(|there| there < least) {
+            return Err(Reply::error(response::SYSTEM_ERROR, "in-sync replicas not enough"));
+        }
+        Ok(())
     }
 
     /// The answer to a failed append (`handlePutMessageResult`).

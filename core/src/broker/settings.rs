@@ -89,6 +89,13 @@ impl Settings {
         if set > 0 && set != default { set } else { self.broker.listen_port + 1 }
     }
 
+    /// `storePathEpochFile`, in the store's root unless set.
+    #[must_use]
+    pub fn epoch_file(&self) -> String {
+        let set = self.store.store_path_epoch_file.clone().filter(|path| !path.is_empty());
+        set.unwrap_or_else(|| format!("{}/epochFileCheckpoint", self.store_root))
+    }
+
     /// The NameServers to register with.
     #[must_use]
     pub fn name_servers(&self) -> Vec<String> {

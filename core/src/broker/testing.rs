@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::settings::Settings;
 use super::{Broker, BrokerMeta};
 use crate::config::{AuthConfig, BrokerConfig, MessageStoreConfig, NettyClientConfig, NettyServerConfig};
+use crate::ha::epoch::EpochCache;
 use crate::json::{self, FromJson};
 use crate::message::record::{self, Record};
 use crate::store::Store;
@@ -15,7 +16,9 @@ use crate::store::memory::MemoryStore;
 use crate::time::{Mono, Now};
 use crate::timer::TimerCheckpoint;
 use crate::wire::code::request;
-use crate::wire::{Command, ConnId, Encoding, Ext, Head, Peer, Reply, ServerIn, ServerOut, Target, frame};
+use crate::wire::{
+    Command, ConnId, Encoding, Ext, Head, Peer, Reply, ServerIn, ServerOut, StreamOut, Target, frame,
+};
 
 /// Wall time of every first start: a whole second.
 pub(super) const BEGIN_MS: i64 = 1_795_000_000_000;
@@ -26,7 +29,9 @@ pub(super) struct Rig {
     /// One-way requests the broker has sent.
     pub oneways: Vec<(ConnId, Command)>,
     pub files: BTreeMap<String, Bytes>,
-    replies: Vec<Reply>,
+    /// What the broker wants of its streams, `Err` for a close.
+    pub streams: Vec<Result<StreamOut, ConnId>>,
+    pub replies: Vec<Reply>,
     settings: Settings,
 }
 
@@ -64,17 +69,28 @@ impl Rig {
                 .and_then(|bytes| TimerCheckpoint::decode(bytes)),
             timer_metrics: table(&files, "timermetrics"),
             transaction_metrics: table(&files, "transactionMetrics"),
+            epochs: files.get("root/epochFileCheckpoint").map_or_else(EpochCache::default, |bytes| {
+                EpochCache::from_file(core::str::from_utf8(bytes).unwrap()).unwrap()
+            }),
             ..BrokerMeta::default()
         };
         let host = "127.0.0.1:10911".parse().unwrap();
         let broker = Broker::new(settings.clone(), store, meta, host, 7, now);
-        let mut rig = Rig { broker, now, oneways: Vec::new(), files, replies: Vec::new(), settings };
+        let mut rig = Rig {
+            broker,
+            now,
+            oneways: Vec::new(),
+            files,
+            streams: Vec::new(),
+            replies: Vec::new(),
+            settings,
+        };
         rig.drain();
         rig
     }
 
     /// Takes all effects; files are written at once.
-    fn drain(&mut self) {
+    pub fn drain(&mut self) {
         while let Some(out) = self.broker.poll() {
             match out {
                 ServerOut::Reply { to, reply } if !to.oneway => self.replies.push(reply),
@@ -83,9 +99,16 @@ impl Rig {
                     self.files.insert(path, data);
                     self.broker.handle(self.now, ServerIn::Saved { token, result: Ok(()) });
                 }
+                ServerOut::Stream(out) => self.streams.push(Ok(out)),
+                ServerOut::Close(conn) => self.streams.push(Err(conn)),
                 _ => {}
             }
         }
+    }
+
+    pub fn handle(&mut self, input: ServerIn<'_>) {
+        self.broker.handle(self.now, input);
+        self.drain();
     }
 
     pub fn request(&mut self, conn: u64, command: &Command) -> Option<Reply> {

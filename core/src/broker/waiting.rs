@@ -1,16 +1,39 @@
-//! Replies that wait for the disk: for the log to be durable up to an offset, or for a file to be written.
+//! Replies that wait: for the log to be durable up to an offset and on enough replicas, or for a file to be
+//! written.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::Broker;
 use crate::store::Store;
-use crate::time::{Mono, Now};
+use crate::time::{Mono, Now, earliest};
 use crate::wire::{Reply, ReplyTo, code::response};
 
+/// Which replicas must have a message before it is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Acks {
+    /// So many, this broker included.
+    Count(usize),
+    /// Every member of the in-sync set.
+    All,
+}
+
+/// What a message waits for; times are when waiting ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wants {
+    pub durable: Option<Mono>,
+    pub acks: Option<(Acks, Mono)>,
+}
+
+impl Wants {
+    pub fn nothing(&self) -> bool {
+        self.durable.is_none() && self.acks.is_none()
+    }
+}
+
 #[derive(Debug)]
-struct Durable {
+struct Stored {
     end: u64,
-    deadline: Mono,
+    wants: Wants,
     to: ReplyTo,
     reply: Reply,
 }
@@ -19,17 +42,20 @@ struct Durable {
 #[derive(Debug, Default)]
 pub(super) struct WaitingReplies {
     /// Ascending by `end`, because appends are.
-    durable: VecDeque<Durable>,
+    stored: VecDeque<Stored>,
     saved: HashMap<u64, Vec<(ReplyTo, Reply)>>,
 }
 
 impl WaitingReplies {
     pub fn deadline(&self) -> Option<Mono> {
-        self.durable.front().map(|entry| entry.deadline)
+        self.stored.iter().next().and_then(|entry| {
+            let acks = entry.wants.acks.map(|(_, deadline)| deadline);
+            earliest(entry.wants.durable, acks)
+        })
     }
 
-    pub fn until_durable(&mut self, end: u64, deadline: Mono, to: ReplyTo, reply: Reply) {
-        self.durable.push_back(Durable { end, deadline, to, reply });
+    pub fn until_stored(&mut self, end: u64, wants: Wants, to: ReplyTo, reply: Reply) {
+        self.stored.push_back(Stored { end, wants, to, reply });
     }
 
     pub fn until_saved(&mut self, save: u64, to: ReplyTo, reply: Reply) {
@@ -38,38 +64,67 @@ impl WaitingReplies {
 }
 
 impl<S: Store> Broker<S> {
-    /// Lets go of replies whose records are durable now, and shows those records to waiting consumers.
+    /// Lets go of replies whose records are as safe as they have to be, and shows them to waiting consumers.
     pub(super) fn release_durable(&mut self, now: Now) {
+        self.release_stored();
+        let durable = self.store.log_bounds().durable;
+        if durable > self.seen_durable {
+            self.seen_durable = durable;
+            if self.shows_late() {
+                self.confirm_and_propose(now);
+                self.more_is_visible(now);
+            }
+        }
+    }
+
+    fn release_stored(&mut self) {
         let durable = self.store.log_bounds().durable;
         let broken = !self.store.is_writable();
-        while let Some(front) = self.waiting.durable.front() {
-            if front.end > durable && !broken {
+        while let Some(Stored { end, wants, .. }) = self.waiting.stored.front() {
+            let kept = wants.durable.is_none() || *end <= durable;
+            let held = wants.acks.is_none_or(|(acks, _)| self.has_acks(acks, *end));
+            // a failed flush: the record may or may not be there after a restart
+            let lost = !kept && broken;
+            let ready = kept && held;
+            if !(ready || lost) {
+                if let Some(front) = self.waiting.stored.front_mut() {
+                    // what it has got it waits for no longer
+                    front.wants.durable = front.wants.durable.filter(|_| !kept);
+                    front.wants.acks = front.wants.acks.filter(|_| !held);
+                }
                 break;
             }
-            if let Some(Durable { end, to, mut reply, .. }) = self.waiting.durable.pop_front() {
-                if end > durable {
-                    // The flush failed: the record may or may not be there after a restart.
+            if let Some(Stored { to, mut reply, .. }) = self.waiting.stored.pop_front() {
+                if lost {
                     reply.code = response::FLUSH_DISK_TIMEOUT;
                 }
                 self.reply(to, reply);
             }
         }
-        if durable > self.seen_durable {
-            self.seen_durable = durable;
-            if self.settings.sync_flush {
-                self.wake_all_due(now);
-                self.timers.arrived();
-            }
+    }
+
+    fn has_acks(&self, acks: Acks, end: u64) -> bool {
+        match acks {
+            Acks::Count(wanted) => self.holders(end) >= wanted,
+            Acks::All => self.all_hold(end),
         }
     }
 
-    /// Answers FLUSH_DISK_TIMEOUT where the disk took longer than `syncFlushTimeout`.
+    /// Answers FLUSH_DISK_TIMEOUT where the disk took longer than `syncFlushTimeout`, FLUSH_SLAVE_TIMEOUT where
+    /// replicas took longer than `slaveTimeout`. The messages are stored all the same.
     pub(super) fn expire_durable(&mut self, now: Now) {
-        while self.waiting.durable.front().is_some_and(|front| front.deadline <= now.mono) {
-            if let Some(Durable { to, mut reply, .. }) = self.waiting.durable.pop_front() {
-                reply.code = response::FLUSH_DISK_TIMEOUT;
+        self.release_stored();
+        while let Some(Stored { wants, .. }) = self.waiting.stored.front() {
+            let replicas = wants.acks.is_some_and(|(_, by)| by <= now.mono);
+            if !replicas && wants.durable.is_none_or(|by| by > now.mono) {
+                break;
+            }
+            if let Some(Stored { to, mut reply, .. }) = self.waiting.stored.pop_front() {
+                reply.code =
+                    if replicas { response::FLUSH_SLAVE_TIMEOUT } else { response::FLUSH_DISK_TIMEOUT };
                 self.reply(to, reply);
             }
+            self.release_stored();
         }
     }
 

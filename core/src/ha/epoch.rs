@@ -132,6 +132,17 @@ impl EpochCache {
                 return Some(end_in(self, at, own_end).min(end_in(other, there, other_end)));
             }
         }
+        // A master that restarted into its only epoch let it begin anew: one history, but how much of it is
+        // left nobody can tell.
+        for entry in &self.0 {
+            if let Ok(there) = other.0.binary_search_by_key(&entry.epoch, |e| e.epoch) {
+                return Some(entry.start.min(other.0[there].start));
+            }
+        }
+        // Both logs begin at the same byte under different masters: they part right there.
+        if self.0.first().is_some_and(|own| own.start == first.start) {
+            return Some(first.start);
+        }
         (own_end == 0).then_some(0)
     }
 

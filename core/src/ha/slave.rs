@@ -398,6 +398,18 @@ impl Slave {
         }
     }
 
+    /// Takes the next thing to do if it is a report; for whoever has just told of the log.
+    pub fn poll_send(&mut self) -> Option<Bytes> {
+        match self.out.pop_front() {
+            Some(SlaveOut::Send(bytes)) => Some(bytes),
+            Some(other) => {
+                self.out.push_front(other);
+                None
+            }
+            None => None,
+        }
+    }
+
     /// The next thing to do.
     pub fn poll(&mut self) -> Option<SlaveOut> {
         self.out.pop_front()

@@ -63,7 +63,7 @@ impl Namesrv {
                 }
             }
             ServerIn::Saved { result: Err(error), .. } => tracing::error!("configuration not saved: {error}"),
-            ServerIn::Saved { .. } | ServerIn::Answer { .. } | ServerIn::Lost(_) => {}
+            ServerIn::Saved { .. } | ServerIn::Answer { .. } | ServerIn::Lost(_) | ServerIn::Stream(_) => {}
         }
     }
 

@@ -10,7 +10,7 @@ use crate::wire::frame::{self, Frame, Split};
 use crate::wire::preface::{self, Preface};
 use crate::wire::{
     CallError, Command, ConnId, Connection, FrameError, Head, Peer, Reply, ReplyTo, ServerIn, ServerOut,
-    Target, V5_3_1, code,
+    StreamIn, Target, V5_3_1, code,
 };
 
 /// Why a connection is closed by this side.
@@ -30,7 +30,15 @@ impl<S: Store> Node<S> {
         let id = self.allocate();
         let mut connection = Connection::new(id, peer, Some(listener), self.config.encoding, now.mono);
         connection.limits = self.config.limits;
+        let stream = self.stream_listeners.contains(&listener);
+        if stream {
+            connection.stream = self.listeners.get(listener).map(|listener| listener.role);
+            connection.preface_pending = false;
+        }
         self.conns.insert(id, connection);
+        if stream {
+            self.stream_opened(now, id, None);
+        }
         id
     }
 
@@ -68,7 +76,7 @@ impl<S: Store> Node<S> {
         }
     }
 
-    fn tell(&mut self, now: Now, role: usize, input: ServerIn<'_>) {
+    pub(super) fn tell(&mut self, now: Now, role: usize, input: ServerIn<'_>) {
         if let Some(machine) = self.roles.get_mut(role) {
             machine.handle(now, input);
         }
@@ -105,7 +113,9 @@ impl<S: Store> Node<S> {
         if idle_ms == 0 {
             return;
         }
-        let idle = self.conns.values().filter(|c| now.mono.ms_since(c.last_activity) >= idle_ms);
+        // streams have keep-alives of their own
+        let frames = self.conns.values().filter(|c| c.stream.is_none());
+        let idle = frames.filter(|c| now.mono.ms_since(c.last_activity) >= idle_ms);
         let idle: Vec<ConnId> = idle.map(|c| c.id).collect();
         for conn in idle {
             tracing::info!(conn = conn.0, idle_ms, "closing idle connection");
@@ -118,6 +128,10 @@ impl<S: Store> Node<S> {
             return;
         };
         connection.last_activity = now.mono;
+        if let Some(role) = connection.stream {
+            self.tell(now, role, ServerIn::Stream(StreamIn::Bytes { conn, data }));
+            return;
+        }
         let mut head = core::mem::take(&mut self.head);
         let result = if connection.inbound.is_empty() && !connection.preface_pending {
             self.frames(now, conn, data, &mut head).map(|used| {
@@ -232,6 +246,7 @@ impl<S: Store> Node<S> {
                 }
                 ServerOut::Oneway { to, command } => self.send(now, to, Waiting { call: None, command }),
                 ServerOut::Close(conn) => self.close(now, conn),
+                ServerOut::Stream(out) => self.stream(now, role, out),
                 ServerOut::Save { token, path, data } => {
                     self.outputs.push_back(Output::Save { role, token, path, data });
                 }
@@ -250,7 +265,7 @@ impl<S: Store> Node<S> {
     }
 
     /// Tells the frontend once that there is output, and holds the peer's input back when it piles up.
-    fn announce(&mut self, conn: ConnId) {
+    pub(super) fn announce(&mut self, conn: ConnId) {
         let Some(connection) = self.conns.get_mut(&conn) else {
             return;
         };
@@ -303,6 +318,13 @@ impl<S: Store> Node<S> {
 
     fn dial_done(&mut self, now: Now, conn: ConnId, peer: SocketAddr) {
         self.dial_deadlines.retain(|entry| entry.1 != conn);
+        if let Some((role, token)) = self.stream_dials.remove(&conn) {
+            let mut connection = Connection::new(conn, peer, None, self.config.encoding, now.mono);
+            connection.stream = Some(role);
+            self.conns.insert(conn, connection);
+            self.stream_opened(now, conn, Some(token));
+            return;
+        }
         let Some((_, dialled)) = self.calls.by_conn(conn) else {
             // It took too long and was given up.
             self.outputs.push_back(Output::Close { conn });
@@ -343,7 +365,9 @@ impl<S: Store> Node<S> {
         let role = match self.conns.remove(&conn) {
             Some(mut connection) => {
                 failed.extend(connection.abandon());
-                connection.listener.and_then(|index| self.listeners.get(index)).map(|l| l.role)
+                let accepted =
+                    connection.listener.and_then(|index| self.listeners.get(index)).map(|l| l.role);
+                connection.stream.or(accepted)
             }
             None => None,
         };
@@ -352,6 +376,9 @@ impl<S: Store> Node<S> {
         }
         if let Some(role) = role {
             self.tell(now, role, ServerIn::Closed(conn));
+        }
+        if let Some((role, token)) = self.stream_dials.remove(&conn) {
+            self.tell(now, role, ServerIn::Stream(StreamIn::Failed { token }));
         }
         if let Some(addr) = lost {
             for role in 0..self.roles.len() {

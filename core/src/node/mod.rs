@@ -9,6 +9,7 @@ mod calls;
 mod dispatch;
 mod input;
 mod role;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -68,6 +69,10 @@ pub struct Node<S: Store> {
     config: NodeConfig,
     roles: Vec<Role<S>>,
     listeners: Vec<Listener>,
+    /// Listeners whose connections carry raw bytes.
+    stream_listeners: BTreeSet<usize>,
+    /// Streams being dialled: role and its token.
+    stream_dials: HashMap<ConnId, (usize, u64)>,
     conns: HashMap<ConnId, Connection>,
     next_conn: u64,
     calls: Calls,
@@ -92,6 +97,8 @@ impl<S: Store> Node<S> {
             config,
             roles: Vec::new(),
             listeners: Vec::new(),
+            stream_listeners: BTreeSet::new(),
+            stream_dials: HashMap::new(),
             conns: HashMap::new(),
             next_conn: 0,
             calls: Calls::default(),
@@ -115,6 +122,12 @@ impl<S: Store> Node<S> {
 
     /// Declares a listening address; the frontend binds [`Node::listeners`] in order.
     pub fn listen(&mut self, listener: Listener) {
+        self.listeners.push(listener);
+    }
+
+    /// Declares a listening address whose connections carry raw bytes instead of frames (replication).
+    pub fn listen_stream(&mut self, listener: Listener) {
+        self.stream_listeners.insert(self.listeners.len());
         self.listeners.push(listener);
     }
 
@@ -184,6 +197,10 @@ impl<S: Store> Node<S> {
         connection.last_activity = now.mono;
         if connection.outbound.is_empty() {
             connection.transmit_announced = false;
+        }
+        if connection.stream.is_some() {
+            self.stream_sent(now, conn);
+            return;
         }
         if connection.reading_paused && connection.outbound.len() <= OUTBOUND_LOW_BYTES {
             connection.reading_paused = false;

@@ -47,6 +47,10 @@ pub struct Connection {
     /// Still waiting for the bytes that tell frames from a HAProxy header or TLS.
     pub preface_pending: bool,
     pub last_activity: Mono,
+    /// Its bytes are no frames and go to this role.
+    pub stream: Option<usize>,
+    /// Bytes handed to the stream since its role was told that it is drained.
+    pub stream_used: usize,
     pending: HashMap<i32, Pending>,
     next_opaque: i32,
 }
@@ -66,6 +70,8 @@ impl Connection {
             reading_paused: false,
             preface_pending: listener.is_some(),
             last_activity: now,
+            stream: None,
+            stream_used: 0,
             pending: HashMap::new(),
             next_opaque: 0,
         }

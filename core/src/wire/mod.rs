@@ -25,7 +25,9 @@ pub use ext::{Ext, ExtValue};
 pub use frame::{Encoding, Frame, FrameError, Head, Limits, Span, Split};
 pub use language::Language;
 pub use outbound::Outbound;
-pub use server::{Body, ConnId, Peer, Reply, ReplyTo, ServerIn, ServerOut, Target};
+pub use server::{
+    Body, ConnId, Peer, Reply, ReplyTo, STREAM_WINDOW, ServerIn, ServerOut, StreamIn, StreamOut, Target,
+};
 
 /// `MQVersion.V5_3_3`, the version this server states in every frame.
 pub const VERSION: i32 = 479;

@@ -65,6 +65,12 @@ impl Outbound {
         self.push_bytes(&command.body);
     }
 
+    /// Queues bytes that are no frame.
+    pub fn push_raw(&mut self, head: &Bytes, body: &Bytes) {
+        self.push_bytes(head);
+        self.push_bytes(body);
+    }
+
     fn push_bytes(&mut self, bytes: &Bytes) {
         self.bytes += bytes.len();
         if bytes.len() <= COPY_LIMIT {

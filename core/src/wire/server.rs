@@ -142,6 +142,42 @@ pub enum ServerIn<'a> {
     Lost(String),
     /// The outcome of a [`ServerOut::Save`].
     Saved { token: u64, result: Result<(), String> },
+    /// News of a connection whose bytes are no frames.
+    Stream(StreamIn<'a>),
+}
+
+/// What becomes of a connection of raw bytes; its end is [`ServerIn::Closed`].
+#[derive(Debug)]
+pub enum StreamIn<'a> {
+    /// One was accepted, or with a token, the one asked for by [`StreamOut::Connect`] stands.
+    Opened {
+        conn: ConnId,
+        addr: SocketAddr,
+        token: Option<u64>,
+    },
+    /// It could not be made.
+    Failed {
+        token: u64,
+    },
+    Bytes {
+        conn: ConnId,
+        data: &'a [u8],
+    },
+    /// The peer has taken most of what was sent; told once after more than [`STREAM_WINDOW`] bytes were handed
+    /// over since the last time, so a sender that counts needs to queue no more than that.
+    Drained(ConnId),
+}
+
+/// Bytes that may be handed to a stream before its [`StreamIn::Drained`] has to be waited for.
+pub const STREAM_WINDOW: usize = 1 << 20;
+
+/// What a server machine asks of a connection of raw bytes; [`ServerOut::Close`] ends it.
+#[derive(Debug)]
+pub enum StreamOut {
+    /// Connect to `host:port`.
+    Connect { token: u64, addr: String },
+    /// Two pieces, either of which may be empty, sent without being copied when they are large.
+    Send { conn: ConnId, head: Bytes, body: Bytes },
 }
 
 /// What a server machine asks for.
@@ -163,6 +199,7 @@ pub enum ServerOut {
         command: Command,
     },
     Close(ConnId),
+    Stream(StreamOut),
     /// Replaces a small file atomically, keeping the previous content as `<path>.bak`.
     Save {
         token: u64,

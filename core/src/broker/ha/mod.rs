@@ -63,3 +63,159 @@ pub struct Progress {
     /// The last epoch of the log; -1 when it has none.
     pub epoch: i32,
 }
+
+mod replica;
+mod role;
+mod sessions;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::settings::Settings;
+use crate::config::BrokerRole;
+use crate::ha::HaConfig;
+use crate::ha::epoch::EpochCache;
+use crate::ha::slave::{Slave, SlaveProtocol};
+use crate::ha::sync_set::SyncStateSet;
+use crate::time::{Mono, Now, earliest};
+use crate::wire::ConnId;
+use sessions::Session;
+
+/// Which protocol is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Roles by configuration (`DefaultHAService`).
+    Classic,
+    /// Roles by a controller (`AutoSwitchHAService`).
+    Controller,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Controller mode before the first word of the controller, or after [`RoleCommand::StepDown`].
+    None,
+    /// Waits for a cut of the log that waits for work on files.
+    Promoting {
+        own: ReplicaId,
+        epoch: i32,
+        set: BTreeSet<ReplicaId>,
+        set_epoch: i32,
+    },
+    /// Master in everything but name until the epoch file is written.
+    Saving {
+        epoch: i32,
+    },
+    Master,
+    Slave,
+}
+
+/// A replica's way to its master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    None,
+    Dialling(u64),
+    Open(ConnId),
+}
+
+/// The replication service of one broker.
+#[derive(Debug)]
+pub(super) struct Ha {
+    mode: Mode,
+    role: Role,
+    config: HaConfig,
+    /// The epochs of the log while there is no replica machine; it has them while there is.
+    epochs: EpochCache,
+    sessions: BTreeMap<ConnId, Session>,
+    set: Option<SyncStateSet>,
+    slave: Option<Slave>,
+    link: Link,
+    /// Where to cut the log as soon as work on its files is done.
+    cut: Option<u64>,
+    /// Writes of the epoch file the replica waits for, by token.
+    saves: VecDeque<u64>,
+    /// The write of the epoch file a new master waits for.
+    role_save: Option<u64>,
+    events: VecDeque<HaEvent>,
+    /// What consumers may see at most, when it was last looked at.
+    seen_visible: u64,
+}
+
+impl Ha {
+    pub fn new(settings: &Settings, epochs: EpochCache) -> Self {
+        let controller = settings.broker.enable_controller_mode;
+        let role = match settings.store.broker_role {
+            _ if controller => Role::None,
+            BrokerRole::Slave => Role::Slave,
+            BrokerRole::AsyncMaster | BrokerRole::SyncMaster => Role::Master,
+        };
+        Ha {
+            mode: if controller { Mode::Controller } else { Mode::Classic },
+            role,
+            config: config(settings),
+            epochs,
+            sessions: BTreeMap::new(),
+            set: None,
+            slave: None,
+            link: Link::None,
+            cut: None,
+            saves: VecDeque::new(),
+            role_save: None,
+            events: VecDeque::new(),
+            seen_visible: 0,
+        }
+    }
+
+    /// Whether messages are taken and the services of a master run.
+    pub fn is_master(&self) -> bool {
+        self.role == Role::Master
+    }
+
+    pub fn is_controller_mode(&self) -> bool {
+        self.mode == Mode::Controller
+    }
+
+    /// The epochs of the log as they are.
+    pub fn epochs(&self) -> &EpochCache {
+        self.slave.as_ref().map_or(&self.epochs, Slave::epochs)
+    }
+
+    pub fn deadline(&self) -> Option<Mono> {
+        let sessions = self.sessions.values().map(Session::deadline).fold(None, earliest);
+        let slave = self.slave.as_ref().and_then(Slave::deadline).filter(|_| self.cut.is_none());
+        let set = self.set.as_ref().and_then(SyncStateSet::deadline);
+        earliest(earliest(sessions, slave), set)
+    }
+
+    fn slave_machine(
+        &self,
+        settings: &Settings,
+        id: Option<ReplicaId>,
+        now: Now,
+        end: u64,
+        safe: u64,
+    ) -> Slave {
+        let protocol = match id {
+            None => SlaveProtocol::Classic,
+            Some(id) => SlaveProtocol::AutoSwitch {
+                id,
+                from_last_file: settings.store.sync_from_last_file,
+                async_learner: settings.store.async_learner,
+            },
+        };
+        Slave::new(protocol, self.config, self.epochs.clone(), end, safe, now)
+    }
+}
+
+fn config(settings: &Settings) -> HaConfig {
+    let store = &settings.store;
+    let ms = |number: i32| u64::try_from(number).unwrap_or(0).max(1);
+    let limit = u64::try_from(store.max_ha_transfer_byte_in_second).unwrap_or(0);
+    HaConfig {
+        heartbeat_ms: ms(store.ha_send_heartbeat_interval),
+        housekeeping_ms: ms(store.ha_housekeeping_interval),
+        batch: usize::try_from(store.ha_transfer_batch_size).unwrap_or(32 * 1024).max(1),
+        bytes_per_second: store.ha_flow_control_enable.then_some(limit),
+    }
+}

@@ -100,6 +100,11 @@ impl Timers {
         }
     }
 
+    /// What a new start would find.
+    pub fn state(&self) -> (crate::timer::TimerCheckpoint, TimerMetrics) {
+        (*self.checkpoint(), self.metrics.clone())
+    }
+
     pub fn deadline(&self) -> Option<Mono> {
         if self.enabled { earliest(self.due, self.saving.deadline()) } else { None }
     }

@@ -73,6 +73,15 @@ impl Transactions {
         }
     }
 
+    /// Forgets what was read of a log that has become another one; `log_end` is where it ends.
+    pub fn restart(&mut self, now: Now, interval_ms: i64, log_end: u64) {
+        self.progress = None;
+        self.ops = OpBuffer::default();
+        self.round = None;
+        self.next_round = now.mono.plus_ms(positive(interval_ms));
+        self.life_began_at = i64::try_from(log_end).unwrap_or(i64::MAX);
+    }
+
     pub fn deadline(&self) -> Option<Mono> {
         earliest(earliest(Some(self.next_round), self.ops.deadline()), self.metrics.deadline())
     }

@@ -43,6 +43,7 @@ fn the_diverged_master_of_the_recording_goes_back() {
     assert_eq!(EpochCache::default().consistent_point(0, &new, 2562), Some(0));
     assert_eq!(cache(&[(3, 50)]).consistent_point(80, &new, 2562), None);
     assert_eq!(EpochCache::default().consistent_point(80, &cache(&[(4, 60)]), 90), Some(60));
+    assert_eq!(cache(&[(1, 0)]).consistent_point(80, &cache(&[(1, 60)]), 90), Some(0), "began anew");
     let mut taken = old;
     taken.drop_from_offset(1923);
     taken.adopt(&new, 1923);
