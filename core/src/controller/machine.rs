@@ -180,7 +180,7 @@ impl Controller {
 
     fn server(&mut self, now: Now, state: &ControllerState, input: ServerIn<'_>) {
         match input {
-            ServerIn::Tick | ServerIn::Lost(_) => {}
+            ServerIn::Tick | ServerIn::Lost(_) | ServerIn::Stream(_) => {}
             ServerIn::Request { peer, frame } => requests::serve(self, now, state, peer, &frame),
             ServerIn::Answer { token, result } => self.probed(now.mono, token, result),
             ServerIn::Closed(conn) => {
