@@ -498,7 +498,7 @@ mod tests {
         assert_eq!((found.last_time, found.last_offset), (21_000, 1100));
         assert_eq!(index.query(1, 2, 0, i64::MAX).offsets, [800, 1000]);
         assert_eq!(index.query(1, 100, 12_000, 16_000).offsets, [200, 400, 600]);
-        assert_eq!(index.query(2, 100, 0, i64::MAX).offsets, []);
+        assert_eq!(index.query(2, 100, 0, i64::MAX).offsets, Vec::<u64>::new());
         let again = Index::load(&disk(), dir, 4, 6).unwrap();
         assert_eq!(again.query(5, 100, 0, i64::MAX), index.query(5, 100, 0, i64::MAX));
         assert_eq!(again.end_offset(), Some(1100));
