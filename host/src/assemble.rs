@@ -301,6 +301,7 @@ fn store_config(settings: &BrokerSettings, total_memory: u64) -> StoreConfig {
             keys.disk_space_clean_forcibly_ratio,
         ),
         keep_confirmed: settings.broker.enable_controller_mode,
+        receives: settings.broker.enable_controller_mode || keys.broker_role == BrokerRole::Slave,
         pid: std::process::id(),
         ..StoreConfig::new(&keys.store_path_root_dir)
     }

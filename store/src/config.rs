@@ -95,6 +95,8 @@ pub struct StoreConfig {
     /// `enableControllerMode`: the confirmed offset is the controller's business and outlives a restart; else
     /// what is durable counts as confirmed.
     pub keep_confirmed: bool,
+    /// Takes bytes of another log (a slave, or controller mode), so a record may be there in part.
+    pub receives: bool,
     /// Written into `abort`.
     pub pid: u32,
 }
@@ -141,6 +143,7 @@ impl StoreConfig {
             clean_interval_ms: 10_000,
             retention: Retention::default(),
             keep_confirmed: false,
+            receives: false,
             pid: 0,
         }
     }

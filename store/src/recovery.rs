@@ -294,6 +294,7 @@ fn durable_by_time(parts: &Parts<'_>, checkpoint: &Checkpoint) -> u64 {
 fn scan(parts: &mut Parts<'_>, plan: &Plan) -> Result<Option<RecoveryReport>, StoreError> {
     let mut report = RecoveryReport { scanned_from: plan.from, log_end: plan.from, ..Default::default() };
     let bases: Vec<u64> = parts.log.bases().filter(|base| *base >= plan.from).collect();
+    let whole_ends = parts.config.enable_lmq || parts.config.receives;
     let mut meter = Meter::new(parts.progress, parts.log.end().saturating_sub(plan.from));
     for base in bases {
         let strict = base >= plan.strict_from;
@@ -307,7 +308,7 @@ fn scan(parts: &mut Parts<'_>, plan: &Plan) -> Result<Option<RecoveryReport>, St
         let stop = loop {
             let rest = &bytes[at.min(bytes.len())..];
             let position = base + at as u64;
-            match step(rest, position, check, strict, parts.config.enable_lmq) {
+            match step(rest, position, check, strict, whole_ends) {
                 Step::Record(record) => {
                     let flow = dispatch(
                         parts.config,
@@ -370,7 +371,7 @@ enum Step<'a> {
     Stop(Option<String>),
 }
 
-fn step(rest: &[u8], position: u64, check: Check, strict: bool, light: bool) -> Step<'_> {
+fn step(rest: &[u8], position: u64, check: Check, strict: bool, whole_ends: bool) -> Step<'_> {
     if rest.is_empty() {
         return Step::EndOfFile;
     }
@@ -393,8 +394,8 @@ fn step(rest: &[u8], position: u64, check: Check, strict: bool, light: bool) -> 
     if !(0..=most_messages(position)).contains(&record.queue_offset) {
         return Step::Stop(Some(format!("queue offset {} is impossible", record.queue_offset)));
     }
-    if strict && needs_properties(&record, light) && record.properties.last() == Some(&0) {
-        return Step::Stop(Some("the properties, which tell the queues, are cut short".into()));
+    if strict && (whole_ends || kind_of(record.sys_flag) == Kind::Batch) && is_cut_short(&record) {
+        return Step::Stop(Some("the record ends in zeros where topic or properties should be".into()));
     }
     match check {
         Check::Nothing => {}
@@ -409,10 +410,13 @@ fn step(rest: &[u8], position: u64, check: Check, strict: bool, light: bool) -> 
     Step::Record(record)
 }
 
-/// Whether a record's place in queues is told by its properties, which no checksum covers. The store ends them
-/// with a separator, so zeros there are what a power failure has left.
-fn needs_properties(record: &Record<'_>, light: bool) -> bool {
-    light || kind_of(record.sys_flag) == Kind::Batch
+/// Whether zeros stand where a record's last part should be. No checksum covers topic and properties, so a
+/// record whose end was lost with the power passes for a whole one, as it does in the reference. That must not
+/// be where properties tell the queues, nor on a replica: it would go on behind bytes its master never had.
+/// The store ends properties with a separator.
+fn is_cut_short(record: &Record<'_>) -> bool {
+    let last = if record.properties.is_empty() { record.topic } else { record.properties };
+    last.last() == Some(&0)
 }
 
 /// Every message before a record took up log, at the least the fixed part of a batch item. A number beyond
