@@ -1,0 +1,54 @@
+//! A master and its slave by configuration, as two processes: the slave's log is the master's, byte by byte.
+
+use sansmq_core::wire::code::response;
+use sansmq_tests::{Frontend, Server, eventually, on_both_frontends, send};
+
+on_both_frontends!(a_slave_follows_is_killed_and_catches_up, strangers_on_the_port_do_no_harm);
+
+/// The log, without the zeros behind its end.
+fn log(server: &Server) -> Vec<u8> {
+    let path = server.folder.join("data/store/commitlog/00000000000000000000");
+    let mut bytes = std::fs::read(path).unwrap_or_default();
+    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+    bytes.truncate(end);
+    bytes
+}
+
+fn a_slave_follows_is_killed_and_catches_up(frontend: Frontend) {
+    let master = Server::broker(frontend, "brokerRole=SYNC_MASTER\ninSyncReplicas=2\nslaveTimeout=500\n");
+    let follow = format!("brokerRole=SLAVE\nbrokerId=1\nhaMasterAddress=127.0.0.1:{}\n", master.port + 1);
+    let mut slave = Server::broker(frontend, &follow);
+    let mut client = master.client();
+    eventually(20, "a message is acknowledged by both", || client.call(&send("T", "first")).code == 0);
+    for number in 0..200 {
+        // several files' worth of frames, each acknowledged by the slave
+        client.must(&send("T", vec![b'x'; 1 + number * 300]));
+    }
+    assert!(log(&master).len() > 5_000_000);
+    assert!(log(&slave) == log(&master), "acknowledged by the slave is in the slave's log");
+    let refused = slave.client().call(&send("T", "no"));
+    assert_eq!(refused.code, response::SYSTEM_BUSY);
+
+    slave.kill();
+    let alone = client.call(&send("T", "alone"));
+    assert_eq!(alone.code, response::FLUSH_SLAVE_TIMEOUT, "{alone:?}");
+    slave.restart();
+    eventually(20, "the slave has caught up", || log(&slave) == log(&master));
+    client.must(&send("T", "both again"));
+    assert!(log(&slave) == log(&master));
+}
+
+fn strangers_on_the_port_do_no_harm(frontend: Frontend) {
+    use std::io::{Read as _, Write as _};
+    let master = Server::broker(frontend, "brokerRole=ASYNC_MASTER\n");
+    for garbage in [&[0xFF; 64][..], b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", &[0x7F; 8]] {
+        let mut stranger = std::net::TcpStream::connect(("127.0.0.1", master.port + 1)).expect("it listens");
+        stranger.set_read_timeout(Some(std::time::Duration::from_secs(10))).expect("a socket takes this");
+        stranger.write_all(garbage).expect("it is read");
+        let mut rest = Vec::new();
+        // closed, orderly or not, without a word
+        let _ = stranger.read_to_end(&mut rest);
+        assert!(rest.is_empty(), "{rest:?}");
+    }
+    master.client().must(&send("T", "still there"));
+}
