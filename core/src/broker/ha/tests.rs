@@ -401,7 +401,7 @@ quickcheck::quickcheck! {
         let (mut epoch, mut master, mut set, mut set_epoch) = (1, 0usize, vec![1i64], 1);
         c.master(0, 1, &set, 1);
         let mut confirmed: Vec<u8> = Vec::new();
-        for (step, (kind, which)) in events.iter().take(30).enumerate() {
+        for (step, (kind, which)) in events.iter().take(16).enumerate() {
             let n = usize::from(which % 3);
             match kind % 6 {
                 0 | 1 => {
