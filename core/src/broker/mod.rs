@@ -29,6 +29,7 @@ mod pull;
 mod put;
 mod register;
 mod relay;
+pub mod replicas;
 mod reset;
 mod runtime;
 pub mod schedule;
