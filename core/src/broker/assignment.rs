@@ -67,6 +67,11 @@ impl Assignment {
         Assignment { modes }
     }
 
+    /// Takes over a master's table.
+    pub fn replace(&mut self, modes: RequestModes) {
+        self.modes = modes;
+    }
+
     pub fn table(&self) -> &RequestModes {
         &self.modes
     }

@@ -1,5 +1,6 @@
 //! Which handler a request code goes to, and what happens after every input.
 
+use super::replicas::In;
 use super::{Broker, Stopping};
 use crate::json::{self, Json, Style, ToJson};
 use crate::store::Store;
@@ -27,22 +28,32 @@ impl<S: Store> Broker<S> {
             ServerIn::Request { peer, frame } => self.request(now, peer, &frame),
             ServerIn::Tick => self.tick(now),
             ServerIn::Answer { token, result } => {
-                let known = self.registered(now, token, &result) || self.relayed(token, &result);
+                let known = self.registered(now, token, &result)
+                    || self.relayed(token, &result)
+                    || self.controller_answered(now, token, &result)
+                    || self.master_told(now, token, &result);
                 if !known {
                     tracing::debug!(token, "an answer nobody waits for");
                 }
             }
             ServerIn::Closed(conn) => {
-                if !self.session_gone(now, conn) {
+                if self.session_gone(now, conn) {
+                    // A replica that leaves may have followed another master.
+                    self.tell_replicas(now, In::Doubt);
+                } else {
                     self.client_gone(conn);
                 }
             }
             ServerIn::Saved { token, result } => self.saved(now, token, &result),
-            ServerIn::Lost(addr) => self.name_server_lost(now, &addr),
+            ServerIn::Lost(addr) => {
+                self.name_server_lost(now, &addr);
+                self.tell_replicas(now, In::Lost(addr));
+            }
             ServerIn::Stream(input) => self.stream(now, input),
         }
         if self.stopping != Stopping::Done {
             self.drive_ha(now);
+            self.drive_controllers(now);
             self.start_saves(now);
         }
     }
@@ -53,7 +64,7 @@ impl<S: Store> Broker<S> {
         self.expire_durable(now);
         if self.stopping == Stopping::No {
             self.tick_ha(now);
-            if self.ha.is_master() {
+            if self.is_master() {
                 self.deliver_scheduled(now);
                 self.tick_transactions(now);
                 self.tick_timers(now);
@@ -69,10 +80,8 @@ impl<S: Store> Broker<S> {
 
     fn request(&mut self, now: Now, peer: Peer, frame: &Frame<'_>) {
         let to = ReplyTo::new(peer.conn, frame);
-        if !self.ha.is_master()
-            && let Some(reply) = self.refuse_as_replica(frame.code())
-        {
-            return self.reply(to, reply);
+        if let Some(refusal) = self.refuse_for_duty(now, frame.code()) {
+            return self.reply(to, refusal);
         }
         match frame.code() {
             code::SEND_MESSAGE | code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => {
@@ -87,6 +96,7 @@ impl<S: Store> Broker<S> {
             code::GET_CONSUMER_RUNNING_INFO | code::CONSUME_MESSAGE_DIRECTLY => {
                 return self.relay_to_consumer(peer, frame);
             }
+            super::metadata::SYNC_METADATA => return self.sync_metadata(now, to, frame),
             code::SEND_REPLY_MESSAGE | code::SEND_REPLY_MESSAGE_V2 => {
                 return self.send_reply_message(now, peer, frame);
             }
@@ -98,26 +108,6 @@ impl<S: Store> Broker<S> {
             Some(Answer::Later) => {}
             None => self.reply(to, Reply::not_supported(frame.code())),
         }
-    }
-
-    /// What only a master serves (`spec/ha.md#a8`).
-    fn refuse_as_replica(&self, request_code: i32) -> Option<Reply> {
-        let reads = matches!(request_code, code::PULL_MESSAGE | code::LITE_PULL_MESSAGE)
-            && !self.settings.broker.slave_read_enable;
-        let writes = matches!(
-            request_code,
-            code::SEND_MESSAGE
-                | code::SEND_MESSAGE_V2
-                | code::SEND_BATCH_MESSAGE
-                | code::CONSUMER_SEND_MSG_BACK
-                | code::END_TRANSACTION
-                | code::RECALL_MESSAGE
-                | code::SEND_REPLY_MESSAGE
-                | code::SEND_REPLY_MESSAGE_V2
-        );
-        (reads || writes).then(|| {
-            Reply::error(response::SYSTEM_BUSY, "[REJECTREQUEST]system busy, start flow control for a while")
-        })
     }
 
     /// Requests of producers and consumers.
@@ -197,6 +187,7 @@ impl<S: Store> Broker<S> {
             code::CLONE_GROUP_OFFSET => self.clone_group_offset(frame),
             code::INVOKE_BROKER_TO_RESET_OFFSET => self.reset_offset(now, frame),
             code::RESUME_CHECK_HALF_MESSAGE => self.resume_check(now, frame),
+            code::NOTIFY_BROKER_ROLE_CHANGED => self.role_changed(now, frame),
             code::CLEAN_UNUSED_TOPIC => Reply::success(),
             code::CLEAN_EXPIRED_CONSUMEQUEUE => {
                 self.store.clean_queues_now();

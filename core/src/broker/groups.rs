@@ -100,6 +100,11 @@ impl Groups {
         self.table.groups.values()
     }
 
+    /// Takes over a master's table with its version.
+    pub fn replace(&mut self, table: SubscriptionGroupTable) {
+        self.table = table;
+    }
+
     #[must_use]
     pub fn table(&self) -> &SubscriptionGroupTable {
         &self.table

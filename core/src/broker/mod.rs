@@ -13,13 +13,16 @@ pub mod assignment;
 pub mod clients;
 mod cold;
 mod config_requests;
+mod controller_mode;
 mod dispatch;
+mod duty;
 pub mod groups;
 pub mod ha;
 mod heartbeat;
 pub mod hold;
 pub mod locks;
 mod lookup;
+mod metadata;
 pub mod names;
 mod offset_requests;
 pub mod offsets;
@@ -126,6 +129,11 @@ pub struct Broker<S: Store> {
     next_token: u64,
     stopping: Stopping,
     next_client_scan: Mono,
+    duty: duty::Duty,
+    /// In controller mode, once the controllers were looked for.
+    controllers: Option<Box<controller_mode::ControllerMode>>,
+    served: metadata::Served,
+    following: Option<metadata::Following>,
     /// Where `durable` stood when waiting replies and pulls were last looked at.
     seen_durable: u64,
 }
@@ -145,6 +153,7 @@ impl<S: Store> Broker<S> {
         now: Now,
     ) -> Self {
         let config = &settings.broker;
+        let controlled = config.enable_controller_mode;
         let property_suffix = format!(
             "MSG_REGION\u{1}{}\u{2}TRACE_ON\u{1}{}\u{2}CLUSTER\u{1}{}\u{2}",
             config.region_id, config.trace_on, config.broker_cluster_name
@@ -185,6 +194,10 @@ impl<S: Store> Broker<S> {
             next_token: 0,
             stopping: Stopping::No,
             next_client_scan: now.mono.plus_ms(CLIENT_SCAN_MS),
+            duty: duty::Duty::Master,
+            controllers: None,
+            served: metadata::Served::default(),
+            following: None,
             seen_durable: store.log_bounds().durable,
             settings,
             store,
@@ -192,7 +205,11 @@ impl<S: Store> Broker<S> {
         };
         broker.persist.mark(persist::File::Topics);
         broker.persist.mark(persist::File::Groups);
-        if broker.ha.is_master() {
+        if controlled {
+            // Nothing is told of this broker before it has a role.
+            broker.registration.hold();
+        }
+        if broker.is_master() {
             broker.start_transactions(now);
         }
         broker.load_timers(now, meta.timer_checkpoint);
@@ -221,6 +238,7 @@ impl<S: Store> Broker<S> {
         self.release_fetched(now);
         self.drive_ha(now);
         self.save_timers(now);
+        self.drive_controllers(now);
         self.advance_stop(now);
     }
 
@@ -233,12 +251,15 @@ impl<S: Store> Broker<S> {
             Stopping::No => [
                 Some(self.next_client_scan),
                 self.held.deadline(),
-                self.schedule.deadline().filter(|_| self.ha.is_master()),
+                self.schedule.deadline().filter(|_| self.is_master()),
                 self.registration.deadline(),
                 self.persist.deadline(),
-                self.transactions.deadline().filter(|_| self.ha.is_master()),
-                self.timers.deadline().filter(|_| self.ha.is_master()),
+                self.transactions.deadline().filter(|_| self.is_master()),
+                self.timers.deadline().filter(|_| self.is_master()),
+                self.controllers.as_ref().and_then(|mode| mode.deadline()),
                 self.ha.deadline(),
+                self.served.deadline(),
+                self.following.as_ref().and_then(metadata::Following::deadline),
             ]
             .into_iter()
             .fold(always, earliest),

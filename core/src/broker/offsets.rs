@@ -28,6 +28,8 @@ pub struct Offsets {
     resets: BTreeMap<String, BTreeMap<i32, i64>>,
     version: DataVersion,
     commits: u64,
+    /// Grows with every change of what is committed.
+    changes: u64,
     version_step: u64,
     dirty: bool,
 }
@@ -61,6 +63,7 @@ impl Offsets {
         let queues = entry(&mut self.committed, topic, group);
         queues.insert(queue, offset);
         self.dirty = true;
+        self.changes += 1;
         self.commits += 1;
         if self.commits.is_multiple_of(self.version_step) {
             self.version.bump(wall_ms, 0);
@@ -138,6 +141,7 @@ impl Offsets {
         if let Some(queues) = self.committed.get(&key(topic, from)).cloned() {
             self.committed.insert(key(topic, to), queues);
             self.dirty = true;
+            self.changes += 1;
         }
     }
 
@@ -155,6 +159,22 @@ impl Offsets {
         self.pulled.retain(|key, _| keep(key));
         self.resets.retain(|key, _| keep(key));
         self.dirty = true;
+        self.changes += 1;
+    }
+
+    /// Takes over a master's table: offsets of this broker's own are of no account beside it.
+    pub fn replace(&mut self, table: OffsetTable) {
+        self.committed = table.offsets;
+        self.version = table.data_version;
+        self.resets.clear();
+        self.dirty = true;
+        self.changes += 1;
+    }
+
+    /// Grows with every change.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Takes offsets behind the end of their queue back to it.

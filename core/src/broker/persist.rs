@@ -58,6 +58,9 @@ struct State {
 pub(super) struct Persist {
     states: [State; FILES.len()],
     next_token: u64,
+    /// Changes of the tables so far, and the number of the last one of each.
+    changes: u64,
+    changed: [u64; FILES.len()],
     period_ms: u64,
     next_period: Mono,
 }
@@ -69,6 +72,8 @@ impl Persist {
         Persist {
             states: [State::default(); FILES.len()],
             next_token: 0,
+            changes: 0,
+            changed: [0; FILES.len()],
             period_ms,
             next_period: now.mono.plus_ms(period_ms),
         }
@@ -80,11 +85,29 @@ impl Persist {
 
     /// Notes a change; the token names the write that will carry it.
     pub fn mark(&mut self, file: File) -> u64 {
+        if matches!(file, File::Topics | File::Groups | File::RequestModes) {
+            self.changed[file as usize] = self.count();
+        }
         let next = &mut self.states[file as usize].next;
         *next.get_or_insert_with(|| {
             self.next_token += 1;
             self.next_token
         })
+    }
+
+    /// The number of the next change.
+    pub fn count(&mut self) -> u64 {
+        self.changes += 1;
+        self.changes
+    }
+
+    /// The number of the last change of a table that operators change.
+    pub fn number(&self) -> u64 {
+        self.changed.iter().copied().max().unwrap_or(0)
+    }
+
+    pub fn changed(&self, file: File) -> u64 {
+        self.changed[file as usize]
     }
 
     fn is_idle(&self) -> bool {
@@ -106,7 +129,7 @@ impl<S: Store> Broker<S> {
             let path = match (file, &self.settings.config_path) {
                 (File::Config, Some(path)) => path.clone(),
                 (File::Config, None) => {
-                    self.release_saved(token, &Ok(()));
+                    self.release_saved(now, token, &Ok(()));
                     continue;
                 }
                 // the reference keeps all offsets elsewhere then
@@ -138,6 +161,9 @@ impl<S: Store> Broker<S> {
     }
 
     pub(super) fn saved(&mut self, now: Now, token: u64, result: &Result<(), String>) {
+        if self.identity_saved(now, token, result) {
+            return;
+        }
         let index = self.persist.states.iter().position(|state| state.in_flight == Some(token));
         if let Some(index) = index {
             self.persist.states[index].in_flight = None;
@@ -154,7 +180,8 @@ impl<S: Store> Broker<S> {
         if index == Some(File::Epochs as usize) {
             self.epochs_saved(now, token, result);
         }
-        self.release_saved(token, result);
+        self.release_saved(now, token, result);
+        self.table_saved(now, token, result);
         self.start_saves(now);
         self.advance_stop(now);
     }
@@ -187,7 +214,9 @@ impl<S: Store> Broker<S> {
         if self.stopping == Stopping::No {
             self.answer_all_held(now);
             self.end_cold_reads();
-            self.stop_transactions(now);
+            if self.is_master() {
+                self.stop_transactions(now);
+            }
             self.stopping = Stopping::Unregistering(now.mono.plus_ms(3_000));
             self.unregister_everywhere();
             self.advance_stop(now);
@@ -207,7 +236,9 @@ impl<S: Store> Broker<S> {
             self.start_saves(now);
         }
         if self.stopping == Stopping::Saving && self.persist.is_idle() && self.timers_are_saved() {
-            self.stop_transactions(now);
+            if self.is_master() {
+                self.stop_transactions(now);
+            }
             self.store.close(now);
             self.release_durable(now);
             self.end_cold_reads();

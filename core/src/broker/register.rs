@@ -34,6 +34,8 @@ pub(super) struct Registration {
     servers: Vec<Server>,
     unregistering: Vec<u64>,
     stopped: bool,
+    /// The broker has no role yet, so there is nothing to tell.
+    held: bool,
 }
 
 impl Registration {
@@ -42,11 +44,11 @@ impl Registration {
             .iter()
             .map(|addr| Server { addr: addr.clone(), due: now.mono, call: None, registered: false })
             .collect();
-        Registration { servers, unregistering: Vec::new(), stopped: false }
+        Registration { servers, unregistering: Vec::new(), stopped: false, held: false }
     }
 
     pub fn deadline(&self) -> Option<Mono> {
-        if self.stopped {
+        if self.stopped || self.held {
             return None;
         }
         let idle = self.servers.iter().filter(|server| server.call.is_none());
@@ -60,6 +62,19 @@ impl Registration {
         }
     }
 
+    /// No NameServer hears of this broker until [`Registration::release`].
+    pub fn hold(&mut self) {
+        self.held = true;
+    }
+
+    /// A role was taken: every NameServer must know at once, also one that is being told the old one now.
+    pub fn release(&mut self, now: Now) {
+        self.held = false;
+        for server in &mut self.servers {
+            server.due = now.mono;
+        }
+    }
+
     pub fn is_unregistered(&self) -> bool {
         self.unregistering.is_empty()
     }
@@ -68,7 +83,7 @@ impl Registration {
 impl<S: Store> Broker<S> {
     /// Registers wherever it is time to.
     pub(super) fn register_due(&mut self, now: Now) {
-        if self.registration.stopped {
+        if self.registration.stopped || self.registration.held {
             return;
         }
         let due = |server: &Server| server.call.is_none() && server.due <= now.mono;

@@ -78,6 +78,17 @@ impl Schedule {
         self.table.clone()
     }
 
+    /// Takes over a master's progress.
+    pub fn replace(&mut self, table: DelayOffsets) {
+        self.table = table;
+        self.dirty = true;
+    }
+
+    /// How many messages were delivered since the start.
+    pub fn deliveries(&self) -> u64 {
+        self.deliveries
+    }
+
     pub fn snapshot(&self) -> &DelayOffsets {
         &self.table
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::persist::File;
 use super::properties::{Known, name};
 use super::put::Placed;
+use super::replicas::Acks as Terms;
 use super::topics::{SYS_FLAG_UNIT, SYS_FLAG_UNIT_SUB};
 use super::waiting::{Acks, Wants};
 use super::{Broker, names, transaction};
@@ -375,14 +376,21 @@ impl<S: Store> Broker<S> {
         if wants.durable.is_some() {
             self.store.request_flush();
         }
-        if !wants.nothing() {
+        match save {
+            Some(save) => self.waiting.until_saved_with(save, to, reply, Some((end, wait))),
+            None => self.answer_record(now, to, reply, end, wait),
+        }
+    }
+
+    /// Sends the reply when the promises of the flush mode and of the replicas are kept.
+    pub(super) fn answer_record(&mut self, now: Now, to: ReplyTo, reply: Reply, end: u64, wait: bool) {
+        let wants = if wait { self.wants(now) } else { Wants::default() };
+        if wants.nothing() {
+            self.reply(to, reply);
+        } else {
             self.waiting.until_stored(end, wants, to, reply);
             // a master alone has every copy there is
             self.release_durable(now);
-        } else if let Some(save) = save {
-            self.waiting.until_saved(save, to, reply);
-        } else {
-            self.reply(to, reply);
         }
     }
 
@@ -390,20 +398,21 @@ impl<S: Store> Broker<S> {
     fn wants(&self, now: Now) -> Wants {
         let store = &self.settings.store;
         let durable = self.settings.sync_flush.then(|| now.mono.plus_ms(self.settings.sync_flush_timeout_ms));
-        let acks = self.acks_wanted();
+        let acks = self.acks_wanted(now);
         let by = now.mono.plus_ms(u64::try_from(store.slave_timeout).unwrap_or(3_000));
         Wants { durable, acks: acks.map(|acks| (acks, by)) }
     }
 
     /// Copies a message needs before it is acknowledged (`spec/ha.md#a4`, `#b8`); `None` when this broker's own
     /// is enough.
-    fn acks_wanted(&self) -> Option<Acks> {
+    fn acks_wanted(&self, now: Now) -> Option<Acks> {
         let store = &self.settings.store;
         let controller = self.ha.is_controller_mode();
         if !controller && store.broker_role != BrokerRole::SyncMaster {
             return None;
         }
-        if controller && store.all_ack_in_sync_state_set {
+        // without a lease only what all have cannot be lost
+        if controller && (store.all_ack_in_sync_state_set || self.ack_terms(now) == Terms::AllMembers) {
             return Some(Acks::All);
         }
         let wanted = usize::try_from(store.in_sync_replicas).unwrap_or(1);

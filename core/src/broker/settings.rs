@@ -103,6 +103,21 @@ impl Settings {
         text.split(';').map(str::trim).filter(|addr| !addr.is_empty()).map(str::to_owned).collect()
     }
 
+    /// The controllers of `controllerAddr`.
+    #[must_use]
+    pub fn controllers(&self) -> Vec<String> {
+        let text = &self.broker.controller_addr;
+        text.split(';').map(str::trim).filter(|addr| !addr.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// `brokerIdentity`, or `brokerIdentity-temp` while the id is applied for.
+    #[must_use]
+    pub fn identity_path(&self, temporary: bool) -> String {
+        let default = || format!("{}/brokerIdentity", self.store_root);
+        let path = self.store.store_path_broker_identity.clone().unwrap_or_else(default);
+        if temporary { format!("{path}-temp") } else { path }
+    }
+
     #[must_use]
     pub fn max_delay_level(&self) -> i32 {
         i32::try_from(self.delay_levels.len()).unwrap_or(i32::MAX)

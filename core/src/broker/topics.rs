@@ -19,6 +19,8 @@ pub struct Topics {
     version: DataVersion,
     /// Stands for every light topic; they are in no table (`LmqTopicConfigManager`).
     light: Option<TopicConfig>,
+    /// The controller's epoch, which every version carries; 0 without a controller.
+    epoch: i64,
 }
 
 /// What became of a request to create or change a topic.
@@ -32,7 +34,7 @@ impl Topics {
     /// The stored table plus the system topics of this configuration.
     #[must_use]
     pub fn new(stored: TopicConfigTable, config: &BrokerConfig) -> Self {
-        let mut topics = Topics { table: stored.topics, version: stored.data_version, light: None };
+        let mut topics = Topics { table: stored.topics, version: stored.data_version, light: None, epoch: 0 };
         for topic in system_topics(config) {
             topics.table.insert(topic.topic_name.clone(), topic);
         }
@@ -71,6 +73,12 @@ impl Topics {
         self.version
     }
 
+    /// Takes over a master's table with its version.
+    pub fn replace(&mut self, table: TopicConfigTable) {
+        self.table = table.topics;
+        self.version = table.data_version;
+    }
+
     #[must_use]
     pub fn to_file(&self) -> TopicConfigTable {
         TopicConfigTable { topics: self.table.clone(), data_version: self.version }
@@ -82,21 +90,31 @@ impl Topics {
             return Change::Unchanged;
         }
         self.table.insert(topic.topic_name.clone(), topic);
-        self.version.bump(wall_ms, 0);
+        self.bump(wall_ms);
         Change::Changed
     }
 
     pub fn remove(&mut self, wall_ms: i64, topic: &str) -> bool {
         let known = self.table.remove(topic).is_some();
         if known {
-            self.version.bump(wall_ms, 0);
+            self.bump(wall_ms);
         }
         known
     }
 
+    /// A role was taken in this epoch of the controller.
+    pub fn enter_epoch(&mut self, wall_ms: i64, epoch: i64) {
+        self.epoch = epoch;
+        self.bump(wall_ms);
+    }
+
+    fn bump(&mut self, wall_ms: i64) {
+        self.version.bump(wall_ms, self.epoch);
+    }
+
     /// Notes a change that is not in the table itself (the broker's own permission).
     pub fn touch(&mut self, wall_ms: i64) {
-        self.version.bump(wall_ms, 0);
+        self.bump(wall_ms);
     }
 
     /// Creates a topic on the first send to it, modelled on `default_topic`; `None` when that one is unknown
@@ -145,7 +163,7 @@ impl Topics {
             }
         }
         if change == Change::Changed {
-            self.version.bump(wall_ms, 0);
+            self.bump(wall_ms);
         }
         change
     }

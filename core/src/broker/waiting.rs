@@ -3,7 +3,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::Broker;
+use super::metadata::StoredRecord;
+use super::replicas::Acks as Terms;
+use super::{Broker, duty};
 use crate::store::Store;
 use crate::time::{Mono, Now, earliest};
 use crate::wire::{Reply, ReplyTo, code::response};
@@ -38,12 +40,19 @@ struct Stored {
     reply: Reply,
 }
 
+#[derive(Debug)]
+struct Saved {
+    to: ReplyTo,
+    reply: Reply,
+    record: StoredRecord,
+}
+
 /// What is released when.
 #[derive(Debug, Default)]
 pub(super) struct WaitingReplies {
     /// Ascending by `end`, because appends are.
     stored: VecDeque<Stored>,
-    saved: HashMap<u64, Vec<(ReplyTo, Reply)>>,
+    saved: HashMap<u64, Vec<Saved>>,
 }
 
 impl WaitingReplies {
@@ -59,14 +68,26 @@ impl WaitingReplies {
     }
 
     pub fn until_saved(&mut self, save: u64, to: ReplyTo, reply: Reply) {
-        self.saved.entry(save).or_default().push((to, reply));
+        self.until_saved_with(save, to, reply, None);
+    }
+
+    /// The same for the answer to a send that changed a table; what its record needs comes behind that.
+    pub fn until_saved_with(&mut self, save: u64, to: ReplyTo, reply: Reply, record: StoredRecord) {
+        self.saved.entry(save).or_default().push(Saved { to, reply, record });
     }
 }
 
 impl<S: Store> Broker<S> {
+    /// Answers everyone who waits for this broker to keep a promise it can no longer keep.
+    pub(super) fn refuse_waiting(&mut self) {
+        for Stored { to, .. } in core::mem::take(&mut self.waiting.stored) {
+            self.reply(to, duty::not_acknowledged());
+        }
+    }
+
     /// Lets go of replies whose records are as safe as they have to be, and shows them to waiting consumers.
     pub(super) fn release_durable(&mut self, now: Now) {
-        self.release_stored();
+        self.release_stored(now);
         let durable = self.store.log_bounds().durable;
         if durable > self.seen_durable {
             self.seen_durable = durable;
@@ -77,12 +98,23 @@ impl<S: Store> Broker<S> {
         }
     }
 
-    fn release_stored(&mut self) {
+    /// The first of those that wait decides: appends are in order.
+    pub(super) fn release_stored(&mut self, now: Now) {
+        if self.waiting.stored.is_empty() {
+            return;
+        }
+        let terms = self.ack_terms(now);
+        if terms == Terms::Refused {
+            return self.refuse_waiting();
+        }
+        let by = now.mono.plus_ms(u64::try_from(self.settings.store.slave_timeout).unwrap_or(3_000));
         let durable = self.store.log_bounds().durable;
         let broken = !self.store.is_writable();
         while let Some(Stored { end, wants, .. }) = self.waiting.stored.front() {
             let kept = wants.durable.is_none() || *end <= durable;
-            let held = wants.acks.is_none_or(|(acks, _)| self.has_acks(acks, *end));
+            // Without a lease all must have what is acknowledged, whatever was wanted when it was stored.
+            let held = wants.acks.is_none_or(|(acks, _)| self.has_acks(acks, *end))
+                && (terms == Terms::Configured || self.has_acks(Acks::All, *end));
             // a failed flush: the record may or may not be there after a restart
             let lost = !kept && broken;
             let ready = kept && held;
@@ -90,7 +122,11 @@ impl<S: Store> Broker<S> {
                 if let Some(front) = self.waiting.stored.front_mut() {
                     // what it has got it waits for no longer
                     front.wants.durable = front.wants.durable.filter(|_| !kept);
-                    front.wants.acks = front.wants.acks.filter(|_| !held);
+                    front.wants.acks = match (held, terms) {
+                        (true, _) => None,
+                        (false, Terms::Configured) => front.wants.acks,
+                        (false, _) => Some((Acks::All, front.wants.acks.map_or(by, |(_, until)| until))),
+                    };
                 }
                 break;
             }
@@ -113,7 +149,7 @@ impl<S: Store> Broker<S> {
     /// Answers FLUSH_DISK_TIMEOUT where the disk took longer than `syncFlushTimeout`, FLUSH_SLAVE_TIMEOUT where
     /// replicas took longer than `slaveTimeout`. The messages are stored all the same.
     pub(super) fn expire_durable(&mut self, now: Now) {
-        self.release_stored();
+        self.release_stored(now);
         while let Some(Stored { wants, .. }) = self.waiting.stored.front() {
             let replicas = wants.acks.is_some_and(|(_, by)| by <= now.mono);
             if !replicas && wants.durable.is_none_or(|by| by > now.mono) {
@@ -124,19 +160,19 @@ impl<S: Store> Broker<S> {
                     if replicas { response::FLUSH_SLAVE_TIMEOUT } else { response::FLUSH_DISK_TIMEOUT };
                 self.reply(to, reply);
             }
-            self.release_stored();
+            self.release_stored(now);
         }
     }
 
-    pub(super) fn release_saved(&mut self, save: u64, result: &Result<(), String>) {
-        for (to, reply) in self.waiting.saved.remove(&save).unwrap_or_default() {
-            let reply = match result {
-                Ok(()) => reply,
+    pub(super) fn release_saved(&mut self, now: Now, save: u64, result: &Result<(), String>) {
+        for Saved { to, reply, record } in self.waiting.saved.remove(&save).unwrap_or_default() {
+            match result {
+                Ok(()) => self.answer_changed(now, to, reply, record),
                 Err(why) => {
-                    Reply::error(response::SYSTEM_ERROR, format!("the change could not be stored: {why}"))
+                    let remark = format!("the change could not be stored: {why}");
+                    self.reply(to, Reply::error(response::SYSTEM_ERROR, remark));
                 }
-            };
-            self.reply(to, reply);
+            }
         }
     }
 }

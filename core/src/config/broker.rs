@@ -187,7 +187,7 @@ config! {
         [live] sync_broker_metadata_period: i64 = "syncBrokerMetadataPeriod", 5_000;
         [live] check_sync_state_set_period: i64 = "checkSyncStateSetPeriod", 5_000;
         [live] sync_controller_metadata_period: i64 = "syncControllerMetadataPeriod", 10_000;
-        [live] controller_heart_beat_timeout_mills: i64 = "controllerHeartBeatTimeoutMills", 10_000;
+        [live] controller_heart_beat_timeout_mills: i64 = "controllerHeartBeatTimeoutMills", 3_000, 300..=600_000;
         [live] validate_system_topic_when_update_topic: bool = "validateSystemTopicWhenUpdateTopic", true;
         [live] broker_election_priority: i32 = "brokerElectionPriority", i32::MAX;
         [live] use_static_subscription: bool = "useStaticSubscription", false;

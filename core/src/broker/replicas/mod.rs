@@ -15,7 +15,7 @@ mod lease;
 mod protocol;
 mod sets;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 pub use identity::{Application, Identity, IdentityError, check_names};
 pub use protocol::{Election, LogPosition, RoleChanged, SyncStateSetBody};

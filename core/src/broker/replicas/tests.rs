@@ -1,6 +1,6 @@
 //! The machine against a model of the controllers.
 
-mod model;
+pub(in crate::broker) mod model;
 mod world;
 
 use std::collections::BTreeSet;
@@ -101,6 +101,40 @@ fn a_controller_that_is_no_leader_any_more_renews_nothing() {
     assert_eq!(world.hosts[old].replicas.acks(world.now().mono), Acks::AllMembers);
     world.pass(2_000);
     assert_ne!(world.model.now.master.as_ref().map(|m| m.0), world.hosts[old].replicas.id());
+}
+
+#[test]
+fn without_a_lease_and_with_unclean_elections_nothing_is_acknowledged() {
+    let mut world = World::new(1, 7);
+    world.model.unclean = true;
+    world.pass(1_000);
+    assert_eq!(world.hosts[0].replicas.acks(world.now().mono), Acks::Configured);
+    world.cut = (0..3).map(|controller| (0, controller)).collect();
+    world.pass(2_900);
+    assert_eq!(world.hosts[0].replicas.acks(world.now().mono), Acks::Refused);
+    world.cut.clear();
+    world.pass(1_000);
+    assert_eq!(world.hosts[0].replicas.acks(world.now().mono), Acks::Configured);
+}
+
+#[test]
+fn a_newer_election_ends_acknowledging_before_any_role_is_changed() {
+    let mut world = World::new(2, 8);
+    world.pass(1_000);
+    let master = master(&world);
+    let mut election = world.model.now.clone();
+    election.epoch += 1;
+    for named in [true, false] {
+        let mut election = election.clone();
+        election.epoch += i32::from(!named);
+        if !named {
+            election.master = None;
+        }
+        let now = world.now();
+        world.hosts[master].replicas.handle(now, In::Notified(election));
+        assert_eq!(world.hosts[master].replicas.acks(now.mono), Acks::Refused);
+        assert!(world.hosts[master].replicas.is_master(), "the role is kept until there is another");
+    }
 }
 
 #[test]

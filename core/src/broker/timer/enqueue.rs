@@ -1,6 +1,6 @@
 //! From the timer topic into the timer log, in the order of the queue.
 
-use super::{STEPS, Step};
+use super::{STEPS, Step, Timers};
 use crate::broker::properties::name;
 use crate::broker::{Broker, names};
 use crate::message::record::{self, Record};
@@ -8,6 +8,26 @@ use crate::message::tags;
 use crate::store::Store;
 use crate::time::Now;
 use crate::timer::{MAGIC_DEFAULT, MAGIC_DELETE, MAGIC_ROLL, Route, Slot, TimerEntry};
+
+/// A message may have been taken in this much later than it was stored.
+const TAKEN_IN_LATE_MS: i64 = 3_600_000;
+
+impl Timers {
+    /// Whether the timer that was before this one has delivered a message, or has put it off again: the slot is
+    /// the one it fell into then.
+    fn was_delivered(&self, found: &Record<'_>, out: i64) -> bool {
+        if found.queue_offset >= self.handed.queue_offset {
+            return false;
+        }
+        match self.window.route(found.store_timestamp, out, 0) {
+            Route::Due => true,
+            Route::Slot { time, rolled: false } => time < self.handed.read_time,
+            Route::Slot { time, rolled: true } => {
+                time.saturating_add(TAKEN_IN_LATE_MS) < self.handed.read_time
+            }
+        }
+    }
+}
 
 impl<S: Store> Broker<S> {
     /// Takes in messages of the timer topic that are visible and not in the timer log yet.
@@ -60,6 +80,9 @@ impl<S: Store> Broker<S> {
             tracing::error!(offset = found.physical_offset, "a timer message names no time or no topic");
             return true;
         };
+        if self.timers.was_delivered(found, out) {
+            return true;
+        }
         let deletes = found.property(name::TIMER_DEL_UNIQKEY).is_some();
         let (time, rolled) = match self.timers.window.route(now.wall_ms, out, self.timers.floor) {
             Route::Due if deletes && self.waits_late(out, found) => (out, false),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Handed;
 use crate::broker::properties::name;
 use crate::broker::{Broker, names};
 use crate::message::{record, tags};
@@ -70,6 +71,10 @@ impl<S: Store> Broker<S> {
         let first = self.timers.wheel.first();
         let fresh = first.unwrap_or(i64::MAX).min(self.timers.tick_of(now));
         self.timers.floor = if read_time > 0 { read_time } else { fresh };
+        self.timers.handed = checkpoint.as_ref().map_or_else(Handed::default, |point| Handed {
+            queue_offset: point.master_queue_offset,
+            read_time: point.read_time,
+        });
         self.timers.start_saving(now, checkpoint);
     }
 

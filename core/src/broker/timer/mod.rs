@@ -57,6 +57,14 @@ struct Batch {
     deleted: HashSet<String>,
 }
 
+/// Messages of the timer topic below `queue_offset` were in a timer log whose slots before `read_time` are
+/// delivered. This broker's timer log may lack them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Handed {
+    queue_offset: i64,
+    read_time: i64,
+}
+
 /// The broker's timer.
 #[derive(Debug)]
 pub(super) struct Timers {
@@ -75,6 +83,8 @@ pub(super) struct Timers {
     /// Messages of the timer topic below were there at start: nothing is delivered before they are taken in,
     /// since one of them may take back what is due.
     first_take_in: i64,
+    /// What an earlier master's timer had done, or this one's before a restart.
+    handed: Handed,
     saving: Saving,
 }
 
@@ -96,6 +106,7 @@ impl Timers {
             enqueued: Rate::new(now.mono),
             dequeued: Rate::new(now.mono),
             first_take_in: 0,
+            handed: Handed::default(),
             saving: Saving::default(),
         }
     }

@@ -44,11 +44,27 @@ impl Timers {
         self.saving.ready = loaded.unwrap_or_default();
     }
 
+    /// Takes over how far the master's timer is; positions in the own timer log stay what they are.
+    pub fn take_masters(&mut self, masters: &TimerCheckpoint) {
+        let ready = &mut self.saving.ready;
+        ready.read_time = masters.read_time;
+        ready.master_queue_offset = masters.queue_offset;
+        ready.version = masters.version;
+    }
+
+    pub fn replace_metrics(&mut self, metrics: super::TimerMetrics) {
+        self.metrics = metrics;
+    }
+
+    pub fn metrics_table(&self) -> &super::TimerMetrics {
+        &self.metrics
+    }
+
     pub fn checkpoint_file(&self) -> Bytes {
         self.saving.ready.to_file().into()
     }
 
-    pub(super) fn checkpoint(&self) -> &TimerCheckpoint {
+    pub fn checkpoint(&self) -> &TimerCheckpoint {
         &self.saving.ready
     }
 }

@@ -23,6 +23,8 @@ pub struct Model {
     /// Takes itself for the leader.
     pub stale: Option<usize>,
     heard: [BTreeMap<i64, u64>; 3],
+    /// `enableElectUncleanMaster`.
+    pub unclean: bool,
 }
 
 fn get<T: core::str::FromStr>(command: &Command, key: &str) -> Option<T> {
@@ -106,7 +108,8 @@ impl Model {
                 return answer(0, ext.with("isLeader", leads));
             }
             request::GET_CONTROLLER_CONFIG => {
-                return answer(0, Ext::new()).with_body(&b"a=b\nenableElectUncleanMaster=false\n"[..]);
+                let text = format!("a=b\nenableElectUncleanMaster={}\n", self.unclean);
+                return answer(0, Ext::new()).with_body(text.into_bytes());
             }
             request::BROKER_HEARTBEAT => {
                 let id = get(command, "brokerId").expect("a broker id");

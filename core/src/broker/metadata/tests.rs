@@ -1,0 +1,169 @@
+//! Tables of a master on its slaves, in a cluster in memory.
+
+use crate::broker::Broker;
+use crate::broker::controller_mode::tests::cluster::Cluster;
+use crate::broker::replicas::Replicas;
+use crate::wire::code::{request, response};
+
+fn started(brokers: usize, foreign: bool) -> (Cluster, usize) {
+    let mut cluster = Cluster::of(brokers, foreign, |_, _| {});
+    cluster.pass(1_500);
+    let master = cluster.masters()[0];
+    (cluster, master)
+}
+
+/// The controller has all brokers in the set, and the master knows.
+fn all_in_sync(cluster: &mut Cluster) {
+    cluster.model.now.set = (1..=i64::try_from(cluster.brokers.len()).unwrap()).collect();
+    cluster.model.now.set_epoch += 1;
+    cluster.pass(1_100);
+}
+
+fn create_topic(cluster: &mut Cluster, broker: usize, topic: &str) -> i32 {
+    let ext = [
+        ("topic", topic),
+        ("readQueueNums", "3"),
+        ("writeQueueNums", "3"),
+        ("perm", "6"),
+        ("attributes", "+message.type=FIFO"),
+    ];
+    cluster.ask(broker, request::UPDATE_AND_CREATE_TOPIC, &ext, b"")
+}
+
+#[test]
+fn a_change_is_answered_when_the_slaves_in_sync_have_it_on_disk() {
+    let (mut cluster, master) = started(3, false);
+    all_in_sync(&mut cluster);
+    let asked = create_topic(&mut cluster, master, "T1");
+    assert_eq!(cluster.reply(asked).map(|reply| reply.code), Some(response::SUCCESS));
+    for broker in (0..3).filter(|broker| *broker != master) {
+        let topic = cluster.broker(broker).topics.get("T1").unwrap();
+        assert_eq!(topic.attributes.get("message.type").map(String::as_str), Some("FIFO"));
+        let file = String::from_utf8(cluster.files[broker]["root/config/topics.json"].to_vec()).unwrap();
+        assert!(file.contains("\"T1\""));
+        assert_eq!(cluster.broker(broker).topics.version(), cluster.broker(master).topics.version());
+    }
+}
+
+#[test]
+fn a_change_waits_for_a_slave_in_sync_that_is_silent_and_says_so() {
+    let (mut cluster, master) = started(2, false);
+    all_in_sync(&mut cluster);
+    let slave = 1 - master;
+    let id = cluster.broker(slave).replicas().and_then(Replicas::id).unwrap();
+    let store = cluster.kill(slave);
+    let asked = create_topic(&mut cluster, master, "T1");
+    assert!(cluster.reply(asked).is_none());
+    cluster.pass(2_000);
+    assert!(cluster.reply(asked).is_none());
+    cluster.pass(1_100);
+    let reply = cluster.reply(asked).unwrap();
+    let remark = reply.remark.unwrap();
+    assert_eq!(reply.code, response::SYSTEM_ERROR);
+    assert!(remark.contains(&format!("[{id}]")), "{remark}");
+    // Out of the set it is waited for no more, and back it has what it missed.
+    cluster.model.now.set.remove(&id);
+    cluster.model.now.set_epoch += 1;
+    cluster.pass(1_100);
+    let asked = create_topic(&mut cluster, master, "T2");
+    assert_eq!(cluster.reply(asked).map(|reply| reply.code), Some(response::SUCCESS));
+    cluster.start(slave, store);
+    cluster.pass(1_000);
+    assert!(["T1", "T2"].iter().all(|topic| cluster.broker(slave).topics.get(topic).is_some()));
+}
+
+#[test]
+fn whatever_was_answered_is_there_after_a_failover_and_removals_stay_removed() {
+    let (mut cluster, master) = started(2, false);
+    all_in_sync(&mut cluster);
+    let gone = create_topic(&mut cluster, master, "Gone");
+    cluster.reply(gone).unwrap();
+    for number in 0..20 {
+        let asked = create_topic(&mut cluster, master, &format!("T{number}"));
+        assert_eq!(cluster.reply(asked).map(|reply| reply.code), Some(response::SUCCESS));
+    }
+    let asked = cluster.ask(master, request::DELETE_TOPIC_IN_BROKER, &[("topic", "Gone")], b"");
+    assert_eq!(cluster.reply(asked).map(|reply| reply.code), Some(response::SUCCESS));
+    let group = br#"{"groupName":"CG","retryMaxTimes":7}"#;
+    let asked = cluster.ask(master, request::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, &[], group);
+    assert_eq!(cluster.reply(asked).map(|reply| reply.code), Some(response::SUCCESS));
+    // A first send creates a topic: it is answered when the slave knows the topic.
+    assert_eq!(cluster.send(master), Some(response::SUCCESS));
+    cluster.kill(master);
+    let new = 1 - master;
+    let broker = cluster.broker(new);
+    assert!((0..20).all(|number| broker.topics.get(&format!("T{number}")).is_some()));
+    assert!(broker.topics.get("T").is_some() && broker.topics.get("Gone").is_none());
+    assert_eq!(broker.groups.get("CG").map(|group| group.retry_max_times), Some(7));
+    cluster.pass(4_500);
+    assert_eq!(cluster.masters(), [new]);
+    let asked = create_topic(&mut cluster, new, "After");
+    assert!(cluster.reply(asked).is_some_and(|reply| reply.code == response::SUCCESS));
+}
+
+#[test]
+fn offsets_follow_within_a_second_and_are_never_ahead_of_the_log_of_the_slaves() {
+    let (mut cluster, master) = started(2, false);
+    all_in_sync(&mut cluster);
+    let asked = create_topic(&mut cluster, master, "T");
+    cluster.reply(asked).unwrap();
+    let asked =
+        cluster.ask(master, request::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, &[], br#"{"groupName":"CG"}"#);
+    cluster.reply(asked).unwrap();
+    let commit = |cluster: &mut Cluster, offset: &str| {
+        let ext = [("consumerGroup", "CG"), ("topic", "T"), ("queueId", "1"), ("commitOffset", offset)];
+        let asked = cluster.ask(master, request::UPDATE_CONSUMER_OFFSET, &ext, b"");
+        assert_eq!(cluster.reply(asked).map(|reply| reply.code), Some(response::SUCCESS));
+    };
+    let offset = |broker: &Broker<_>| broker.offsets.get("CG", "T", 1);
+    commit(&mut cluster, "7");
+    cluster.pass(1_000);
+    assert_eq!(offset(cluster.broker(1 - master)), Some(7));
+    // With the slave behind the log, what is committed now is not told yet.
+    cluster.send(master);
+    commit(&mut cluster, "9");
+    cluster.pass(2_000);
+    assert_eq!(offset(cluster.broker(1 - master)), Some(7));
+    let own = cluster.broker(master).replicas().and_then(Replicas::id).unwrap();
+    cluster.model.now.set = [own].into();
+    cluster.model.now.set_epoch += 1;
+    cluster.pass(1_000);
+    assert_eq!(offset(cluster.broker(1 - master)), Some(9));
+}
+
+#[test]
+fn a_master_of_the_reference_is_polled_as_its_own_slaves_do() {
+    let (mut cluster, master) = started(2, true);
+    all_in_sync(&mut cluster);
+    let asked = create_topic(&mut cluster, master, "T1");
+    assert_eq!(cluster.reply(asked).map(|reply| reply.code), Some(response::SUCCESS), "nobody is waited for");
+    cluster.between.clear();
+    cluster.pass(11_000);
+    let slave = 1 - master;
+    assert!(cluster.broker(slave).topics.get("T1").is_some());
+    for code in [
+        request::GET_ALL_TOPIC_CONFIG,
+        request::GET_ALL_CONSUMER_OFFSET,
+        request::GET_ALL_DELAY_OFFSET,
+        request::GET_ALL_SUBSCRIPTIONGROUP_CONFIG,
+        request::GET_ALL_MESSAGE_REQUEST_MODE,
+    ] {
+        assert!(cluster.between.contains(&(slave, master, code)), "{code}");
+    }
+    assert!(cluster.between.iter().all(|(from, ..)| *from == slave), "a master asks nobody");
+}
+
+#[test]
+fn a_table_that_cannot_be_written_here_is_not_said_to_be_here() {
+    let (mut cluster, master) = started(2, false);
+    all_in_sync(&mut cluster);
+    let slave = 1 - master;
+    cluster.failing.insert(slave);
+    let asked = create_topic(&mut cluster, master, "T1");
+    cluster.pass(1_000);
+    assert!(cluster.reply(asked).is_none());
+    cluster.failing.clear();
+    cluster.pass(1_000);
+    assert_eq!(cluster.reply(asked).map(|reply| reply.code), Some(response::SUCCESS));
+    assert!(cluster.files[slave]["root/config/topics.json"].windows(4).any(|text| text == b"\"T1\""));
+}
