@@ -116,6 +116,8 @@ impl BrokerSetup {
             Err(HostError::Value { key, value, why: why.to_owned() })
         };
         match self.store.broker_role {
+            // the controller decides
+            _ if self.config.enable_controller_mode => self.config.broker_id = 0,
             BrokerRole::Slave if self.config.broker_id <= 0 => {
                 let value = self.config.broker_id.to_string();
                 return refuse("brokerId", value, "is that of a master; a SLAVE needs one above 0");
@@ -123,8 +125,36 @@ impl BrokerSetup {
             BrokerRole::Slave => {}
             BrokerRole::SyncMaster | BrokerRole::AsyncMaster => self.config.broker_id = 0,
         }
-        if self.config.enable_controller_mode {
-            return refuse("enableControllerMode", "true".into(), "is not served yet; expected false");
+        if self.config.enable_controller_mode && self.store.enable_dleger_commit_log {
+            return refuse(
+                "enableControllerMode",
+                "true".into(),
+                "does not go with enableDLegerCommitLog=true",
+            );
+        }
+        if self.config.enable_controller_mode && self.config.fetch_controller_addr_by_dns_lookup {
+            return refuse(
+                "fetchControllerAddrByDnsLookup",
+                "true".into(),
+                "is not served; expected false, and the controllers in controllerAddr",
+            );
+        }
+        if self.config.enable_controller_mode && self.config.controller_addr.trim().is_empty() {
+            let value = self.config.controller_addr.clone();
+            return refuse(
+                "controllerAddr",
+                value,
+                "names no controller, which enableControllerMode=true needs",
+            );
+        }
+        let is_addr = |addr: &str| {
+            addr.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        };
+        for addr in self.config.controller_addr.split(';').map(str::trim).filter(|addr| !addr.is_empty()) {
+            if !is_addr(addr) {
+                let why = "is not host:port (several are separated by ;)";
+                return refuse("controllerAddr", addr.to_owned(), why);
+            }
         }
         if self.store.enable_dleger_commit_log {
             return refuse("enableDLegerCommitLog", "true".into(), "is not served yet; expected false");
@@ -212,7 +242,13 @@ pub fn add_broker(node: &mut Node, mut setup: BrokerSetup, now: Now) -> Result<B
     let seed = now.wall_ms.unsigned_abs() ^ u64::from(std::process::id()) << 40;
     let durable_settings = settings.clone();
     let ha_port = settings.ha_port();
-    let broker = Broker::new(settings, store, meta, store_host, seed, now);
+    let identity = load::identity(&settings)?;
+    let controlled = settings.broker.enable_controller_mode;
+    let mut broker = Broker::new(settings, store, meta, store_host, seed, now);
+    if controlled {
+        let (identity, application) = identity;
+        broker.join_controllers(now, identity, application).map_err(HostError::Identity)?;
+    }
     tracing::info!(max = broker.store().log_bounds().max, "broker is ready");
     let role = node.add_role(Role::Broker(Box::new(broker)));
     node.listen(Listener { bind: format!("{bind_ip}:{port}"), role, fast_port: false });

@@ -23,6 +23,8 @@ pub enum HostError {
         "{path}: {why}; the previous version in {path}.bak is not usable either. Restore one of them, or move both away to start with an empty table"
     )]
     Table { path: String, why: String },
+    #[error(transparent)]
+    Identity(#[from] sansmq_core::broker::replicas::IdentityError),
     #[error("cannot listen on {addr}: {source}")]
     Listen { addr: String, source: std::io::Error },
     #[error("{0}")]

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use sansmq_core::broker::BrokerMeta;
+use sansmq_core::broker::replicas::{Application, Identity};
+use sansmq_core::broker::settings::Settings as BrokerSettings;
 use sansmq_core::config::{Properties, Settings, load};
 use sansmq_core::ha::epoch::EpochCache;
 use sansmq_core::json::{self, FromJson};
@@ -47,6 +49,28 @@ pub fn broker_meta(root: &str, enable_lmq: bool) -> Result<BrokerMeta, HostError
         transaction_metrics: read_table(&table("transactionMetrics"))?,
         ..BrokerMeta::default()
     })
+}
+
+/// Reads `brokerIdentity` and `brokerIdentity-temp`. They have no backups: the id is written once.
+///
+/// # Errors
+/// They cannot be read, or hold something else.
+pub fn identity(settings: &BrokerSettings) -> Result<(Option<Identity>, Option<Application>), HostError> {
+    let read = |temporary: bool| {
+        let path = settings.identity_path(temporary);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => Ok((path, text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((path, String::new())),
+            Err(source) => Err(HostError::Io { action: format!("read {path}"), source }),
+        }
+    };
+    if !settings.broker.enable_controller_mode {
+        return Ok((None, None));
+    }
+    let ((path, text), (temp_path, temp_text)) = (read(false)?, read(true)?);
+    let identity = Identity::read(&path, &text).map_err(HostError::Identity)?;
+    let application = Application::read(&temp_path, &temp_text).map_err(HostError::Identity)?;
+    Ok((identity, application))
 }
 
 /// Reads the epoch file, or its backup. One that cannot be read ends the start: taken for an empty one, it would let

@@ -187,6 +187,7 @@ impl<S: Store> Broker<S> {
             code::CLONE_GROUP_OFFSET => self.clone_group_offset(frame),
             code::INVOKE_BROKER_TO_RESET_OFFSET => self.reset_offset(now, frame),
             code::RESUME_CHECK_HALF_MESSAGE => self.resume_check(now, frame),
+            code::EXCHANGE_BROKER_HA_INFO if self.is_master() => self.ha_info(),
             code::NOTIFY_BROKER_ROLE_CHANGED => self.role_changed(now, frame),
             code::CLEAN_UNUSED_TOPIC => Reply::success(),
             code::CLEAN_EXPIRED_CONSUMEQUEUE => {

@@ -22,7 +22,7 @@ use super::settings::Settings;
 use crate::json;
 use crate::store::Store;
 use crate::time::{Mono, Now, earliest};
-use crate::wire::{CallError, Command, Frame, Reply, ServerOut, Target};
+use crate::wire::{CallError, Command, Ext, Frame, Reply, ServerOut, Target};
 
 /// Saves of identity files have tokens from here on; those of tables are far below.
 const IDENTITY_SAVES: u64 = 1 << 62;
@@ -201,6 +201,16 @@ impl<S: Store> Broker<S> {
         let Some(token) = mode.saves.remove(&token) else { return false };
         mode.replicas.handle(now, In::Saved { token, result: result.clone() });
         true
+    }
+
+    /// EXCHANGE_BROKER_HA_INFO (906) to a master: where it takes replicas.
+    pub(super) fn ha_info(&self) -> Reply {
+        let durable = i64::try_from(self.store.log_bounds().durable).unwrap_or(i64::MAX);
+        let ext = Ext::new()
+            .with("masterHaAddress", self.settings.ha_address())
+            .with("masterFlushOffset", durable)
+            .with("masterAddress", self.settings.address());
+        Reply::success().with_ext(ext)
     }
 
     /// NOTIFY_BROKER_ROLE_CHANGED (1008).
