@@ -40,6 +40,7 @@ fn broker() {
             "brokerIP1",
             "brokerIP2",
             "brokerName",
+            "controllerHeartBeatTimeoutMills", // 3 s here, so that a hung master is replaced sooner
             "enablePropertyFilter",
             "fileReservedTime",
             "haListenPort",
