@@ -18,7 +18,7 @@ final class Restarts {
         Suite.add("restart", "restart-term", Suite.Lane.ALONE, 120, env -> brokerRestart(env, "TERM"));
         Suite.add("restart", "restart-kill", Suite.Lane.ALONE, 120, env -> brokerRestart(env, "KILL"));
         Suite.add("restart", "restart-namesrv", Suite.Lane.ALONE, 120, Restarts::namesrvRestart);
-        Suite.add("handover", "store-handover", Suite.Lane.ALONE, 180, Restarts::handover);
+        Suite.add("handover", "store-handover", Suite.Lane.ALONE, 400, Restarts::handover);
     }
 
     private static SendResult sendUntilAccepted(DefaultMQProducer producer, Message message) throws Exception {
@@ -186,12 +186,13 @@ final class Restarts {
         inbox.awaitExactly(150, 20);
     }
 
-    /** The store goes to another implementation of the broker and back, after clean ends and after a kill. */
+    /** The store goes to another implementation of the broker and back under traffic, after clean ends and after kills. */
     private static void handover(Env env) throws Exception {
         String taker = System.getProperty("interop.handover");
         String origin = System.getProperty("interop.broker");
         String topic = env.topic(4);
         Life life = new Life(env, topic, env.group(), env.producer());
+        Traffic traffic = new Traffic(env);
         TreeSet<String> all = new TreeSet<>();
         String[][] steps = {{"a ", "TERM", taker}, {"b ", "TERM", origin}, {"c ", "KILL", taker}, {"d ", "KILL", origin}};
         for (String[] step : steps) {
@@ -202,6 +203,7 @@ final class Restarts {
             if (step[1].equals("KILL")) {
                 Thread.sleep(11_000);
             }
+            traffic.ending(step[1].equals("KILL"));
             Suite.control("stop-broker " + step[1]);
             Suite.control("start-broker " + step[2]);
             env.awaitBroker();
@@ -209,6 +211,7 @@ final class Restarts {
             life.checkAllThere(maxima, all);
         }
         life.checkRest(all);
+        traffic.finish();
     }
 
     private Restarts() {
