@@ -203,8 +203,7 @@ final class Restarts {
             if (step[1].equals("KILL")) {
                 Thread.sleep(11_000);
             }
-            traffic.ending(step[1].equals("KILL"));
-            Suite.control("stop-broker " + step[1]);
+            traffic.end(step[1]);
             Suite.control("start-broker " + step[2]);
             env.awaitBroker();
             env.awaitRoute(topic);
