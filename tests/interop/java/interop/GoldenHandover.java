@@ -52,6 +52,8 @@ final class GoldenHandover {
         producer = new TransactionMQProducer("PG-golden");
         producer.setNamesrvAddr(env.namesrv);
         producer.setSendMsgTimeout(10_000);
+        // A new broker asks about half messages once it knows the producer.
+        producer.setHeartbeatBrokerInterval(2000);
         producer.setTransactionListener(new TransactionListener() {
             @Override
             public LocalTransactionState executeLocalTransaction(Message message, Object verdict) {
