@@ -6,6 +6,7 @@
 pub mod body;
 pub mod broker;
 pub mod config;
+pub mod container;
 pub mod controller;
 pub mod ha;
 pub mod json;

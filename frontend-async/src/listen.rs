@@ -1,9 +1,13 @@
 //! Where connections come from: listeners and dials.
 
+use std::future::{Future as _, poll_fn};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
+use async_std::channel::Receiver;
 use async_std::net::{TcpListener, TcpStream};
 use async_std::task;
 use sansmq_core::node::Listener;
@@ -22,22 +26,39 @@ const BACKLOG: i32 = 1024;
 
 /// Binds all listening addresses, in order.
 pub fn bind(listeners: &[Listener]) -> Result<Vec<TcpListener>, HostError> {
-    let bind_one = |listener: &Listener| {
-        let addr: SocketAddr =
-            listener.bind.parse().map_err(|_| std::io::Error::other("not an IP address and port"))?;
-        let socket = std::net::TcpListener::bind(addr)?;
-        // Binding listens with a shorter queue; a second call only changes its length.
-        rustix::net::listen(&socket, BACKLOG)?;
-        Ok(socket.into())
-    };
     let fault = |addr: &str, source| HostError::Listen { addr: addr.to_owned(), source };
-    listeners.iter().map(|one| bind_one(one).map_err(|source| fault(&one.bind, source))).collect()
+    listeners.iter().map(|one| bind_one(&one.bind).map_err(|source| fault(&one.bind, source))).collect()
+}
+
+/// Binds one address, `ip:port`.
+pub fn bind_one(bind: &str) -> std::io::Result<TcpListener> {
+    let addr: SocketAddr = bind.parse().map_err(|_| std::io::Error::other("not an IP address and port"))?;
+    let socket = std::net::TcpListener::bind(addr)?;
+    // Binding listens with a shorter queue; a second call only changes its length.
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// The next connection; `None` once the channel is closed.
+async fn next(
+    listener: &TcpListener,
+    closed: &Receiver<()>,
+) -> Option<std::io::Result<(TcpStream, SocketAddr)>> {
+    let (mut accept, mut end) = (pin!(listener.accept()), pin!(closed.recv()));
+    poll_fn(|cx| match end.as_mut().poll(cx) {
+        Poll::Ready(_) => Poll::Ready(None),
+        Poll::Pending => accept.as_mut().poll(cx).map(Some),
+    })
+    .await
 }
 
 /// Takes in the connections of the listener with this index.
-pub async fn accept(shared: Shared, index: usize, listener: TcpListener) {
+pub async fn accept(shared: Shared, index: usize, listener: TcpListener, closed: Receiver<()>) {
     for taken in 1usize.. {
-        match listener.accept().await {
+        let Some(connection) = next(&listener, &closed).await else {
+            return;
+        };
+        match connection {
             Ok((stream, peer)) => shared.turn(|world| {
                 let conn = world.node.accept(world.clock.now(), index, peer);
                 links::add(&shared, world, conn, stream);

@@ -11,9 +11,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use async_std::channel::{Receiver, Sender, bounded};
+use async_std::net::TcpListener;
 use async_std::task;
 use sansmq_core::wire::ConnId;
-use sansmq_host::{Clock, Completion, HostError, Input, Launch, Node, Output, Workers, signals};
+use sansmq_host::{Clock, HostError, Input, Launch, Node, Output, Workers, signals};
 
 use crate::links::Link;
 use crate::listen;
@@ -30,6 +31,8 @@ pub struct World {
     /// Every connection reads into this.
     pub buffer: Vec<u8>,
     pub alarm: Alarm,
+    /// Listeners are open as long as their channels are.
+    listening: HashMap<usize, Sender<()>>,
     workers: Workers,
     stopped: Sender<()>,
 }
@@ -65,32 +68,29 @@ pub async fn run(launch: Launch) -> Result<(), HostError> {
         links: HashMap::new(),
         buffer: vec![0; READ_BYTES],
         alarm: Alarm::default(),
+        listening: HashMap::new(),
         workers,
         stopped,
     })));
     for (index, listener) in listeners.into_iter().enumerate() {
-        task::spawn_local(listen::accept(shared.clone(), index, listener));
+        shared.look(|world| shared.accept(world, index, listener));
     }
     task::spawn_local(take_completions(shared.clone(), woken));
     task::spawn_local(timer::run(shared.clone()));
     shared.turn(|_| ());
     // It can only fail when the sender is gone, and the world holds it.
     let _ = stop.recv().await;
-    Ok(())
+    shared.look(|world| Launch::outcome(&world.node))
 }
 
 async fn take_completions(shared: Shared, woken: Receiver<()>) {
     while woken.recv().await.is_ok() {
         while let Some(completion) = shared.look(|world| world.workers.next()) {
-            match completion {
-                Completion::JobDone { role, done } => shared.tell(Input::JobDone { role, done }),
-                Completion::Saved { role, token, result } => {
-                    shared.tell(Input::Saved { role, token, result });
-                }
-                Completion::Shutdown => shared.tell(Input::Shutdown),
-                // Names are looked up while dialling; this is never asked for.
-                Completion::Resolved { .. } => {}
-            }
+            // Names are looked up while dialling; none is ever resolved apart from that.
+            shared.turn(|world| {
+                let now = world.clock.now();
+                world.workers.deliver(&mut world.node, now, completion);
+            });
         }
     }
 }
@@ -109,8 +109,18 @@ impl Shared {
         result
     }
 
-    pub fn tell(&self, input: Input<'_>) {
-        self.turn(|world| world.tell(input));
+    /// Binds a listener that came while running.
+    fn listen(&self, world: &mut World, index: usize, bind: &str) {
+        let bound = listen::bind_one(bind).map(|socket| self.accept(world, index, socket));
+        let result = bound.map_err(|error| error.to_string());
+        world.tell(Input::Listening { listener: index, result });
+    }
+
+    /// Takes connections in until the listener's channel is closed.
+    fn accept(&self, world: &mut World, index: usize, socket: TcpListener) {
+        let (open, closed) = bounded(1);
+        world.listening.insert(index, open);
+        task::spawn_local(listen::accept(self.clone(), index, socket, closed));
     }
 
     fn perform(&self, world: &mut World) {
@@ -136,12 +146,16 @@ impl Shared {
                         link.read_more();
                     }
                 }
-                Output::Job { role, job } => world.workers.job(role, job),
-                Output::Save { role, token, path, data } => world.workers.save(role, token, path, data),
+                Output::Listen { listener, bind } => self.listen(world, listener, &bind),
+                Output::Unlisten { listener } => {
+                    // The task that accepts finds its channel closed, and ends with its socket.
+                    world.listening.remove(&listener);
+                }
                 Output::Stopped => {
                     // The channel has room for the one message it ever takes.
                     let _ = world.stopped.try_send(());
                 }
+                other => world.workers.perform(&mut world.node, world.clock, other),
             }
         }
         world.alarm.rearm(world.node.deadline());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use sansmq_core::wire::ConnId;
 use sansmq_host::{Clock, Completion, HostError, Input, Launch, Node, Output, Workers, signals};
 
@@ -28,7 +28,8 @@ const BACKLOG: i32 = 1024;
 pub struct EventLoop {
     launch: Launch,
     poll: Poll,
-    listeners: Vec<TcpListener>,
+    /// By the node's index; `None` for one that is closed.
+    listeners: Vec<Option<TcpListener>>,
     sockets: Sockets,
     workers: Workers,
     buffer: Vec<u8>,
@@ -49,6 +50,14 @@ fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket)
 }
 
+/// Binds and watches the listener with this index.
+fn watch(registry: &Registry, index: usize, bind: &str) -> io::Result<TcpListener> {
+    let addr: SocketAddr = bind.parse().map_err(|_| io::Error::other("not an IP address and port"))?;
+    let mut socket = listen(addr)?;
+    registry.register(&mut socket, Token(index), Interest::READABLE)?;
+    Ok(socket)
+}
+
 impl EventLoop {
     /// Binds every listener, then prints the boot lines.
     pub fn start(launch: Launch) -> Result<Self, HostError> {
@@ -63,14 +72,9 @@ impl EventLoop {
         signals::listen(workers.notify()).map_err(io_error("listen for signals"))?;
         let mut listeners = Vec::new();
         for (index, listener) in launch.node.listeners().iter().enumerate() {
-            let fault = |source| HostError::Listen { addr: listener.bind.clone(), source };
-            let addr: SocketAddr =
-                listener.bind.parse().map_err(|_| fault(io::Error::other("not an IP address and port")))?;
-            let mut socket = listen(addr).map_err(fault)?;
-            poll.registry()
-                .register(&mut socket, Token(index), Interest::READABLE)
-                .map_err(io_error("watch a listener"))?;
-            listeners.push(socket);
+            let socket = watch(poll.registry(), index, &listener.bind)
+                .map_err(|source| HostError::Listen { addr: listener.bind.clone(), source })?;
+            listeners.push(Some(socket));
         }
         for line in &launch.boot_lines {
             println!("{line}");
@@ -126,7 +130,7 @@ impl EventLoop {
                 self.tell(Input::Tick);
             }
         }
-        Ok(())
+        Launch::outcome(&self.launch.node)
     }
 
     fn timeout(&mut self) -> Option<Duration> {
@@ -146,20 +150,22 @@ impl EventLoop {
     fn take_completions(&mut self) {
         while let Some(completion) = self.workers.next() {
             match completion {
-                Completion::JobDone { role, done } => self.tell(Input::JobDone { role, done }),
-                Completion::Saved { role, token, result } => self.tell(Input::Saved { role, token, result }),
-                Completion::Shutdown => self.tell(Input::Shutdown),
-                Completion::Resolved { conn, result } => match result {
-                    Ok(addr) => self.dial(conn, addr),
-                    Err(error) => self.tell(Input::DialFailed { conn, refused: false, error }),
-                },
+                Completion::Resolved { conn, result: Ok(addr) } => self.dial(conn, addr),
+                Completion::Resolved { conn, result: Err(error) } => {
+                    self.tell(Input::DialFailed { conn, refused: false, error });
+                }
+                other => {
+                    let now = self.launch.clock.now();
+                    self.workers.deliver(&mut self.launch.node, now, other);
+                    self.perform();
+                }
             }
         }
     }
 
     fn accept(&mut self, index: usize) {
         for _ in 0..ACCEPTS_PER_TURN {
-            let Some(listener) = self.listeners.get(index) else {
+            let Some(Some(listener)) = self.listeners.get(index) else {
                 return;
             };
             match listener.accept() {
@@ -180,7 +186,7 @@ impl EventLoop {
             }
         }
         // The edge is spent though connections wait: a zero-time poll must not lose them.
-        if let Some(listener) = self.listeners.get_mut(index) {
+        if let Some(Some(listener)) = self.listeners.get_mut(index) {
             let watched = self.poll.registry().reregister(listener, Token(index), Interest::READABLE);
             if let Err(error) = watched {
                 tracing::error!(%error, "a listener could not be watched again");
@@ -289,11 +295,29 @@ impl EventLoop {
                         self.ready.push_back(conn);
                     }
                 }
-                Output::Job { role, job } => self.workers.job(role, job),
-                Output::Save { role, token, path, data } => self.workers.save(role, token, path, data),
+                Output::Listen { listener, bind } => self.listen(listener, &bind),
+                Output::Unlisten { listener } => {
+                    if let Some(place) = self.listeners.get_mut(listener) {
+                        *place = None;
+                    }
+                }
                 Output::Stopped => self.stopped = true,
+                other => self.workers.perform(&mut self.launch.node, self.launch.clock, other),
             }
         }
+    }
+
+    /// Binds a listener that came while running.
+    fn listen(&mut self, index: usize, bind: &str) {
+        let watched = watch(self.poll.registry(), index, bind).map(|socket| {
+            if self.listeners.len() <= index {
+                self.listeners.resize_with(index + 1, || None);
+            }
+            self.listeners[index] = Some(socket);
+        });
+        let result = watched.map_err(|error| error.to_string());
+        let now = self.launch.clock.now();
+        self.launch.node.handle(now, Input::Listening { listener: index, result });
     }
 
     /// Writes until everything is sent or the socket is full; the next writable event goes on.

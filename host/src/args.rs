@@ -29,6 +29,8 @@ pub enum Print {
 pub struct Args {
     pub mode: Mode,
     pub config_file: Option<String>,
+    /// Configuration files of a container's brokers, `:` between them.
+    pub broker_files: Option<String>,
     pub name_servers: Option<String>,
     pub print: Option<Print>,
     pub data: Option<String>,
@@ -73,6 +75,7 @@ pub fn parse(argv: impl IntoIterator<Item = String>) -> Result<Asked, HostError>
     let usage = match mode {
         Mode::Namesrv => usage::text("mqnamesrv"),
         Mode::Broker => usage::text("mqbroker"),
+        Mode::Container => usage::text("mqbrokercontainer"),
         _ => usage::overview(&program),
     };
     let words = std::iter::once(program).chain(rest);
@@ -116,6 +119,10 @@ fn definition(mode: Mode) -> Command {
         .arg(flag("help", "help").short('h'))
         .arg(value("data", "data"))
         .arg(value("log_dir", "log-dir"));
+    let command = match mode {
+        Mode::Container => command.arg(value("brokers", "brokerConfigFiles").short('b')),
+        _ => command,
+    };
     if mode == Mode::Namesrv {
         command
     } else {
@@ -134,6 +141,7 @@ fn args(mode: Mode, found: &ArgMatches) -> Args {
     Args {
         mode,
         config_file: text("config"),
+        broker_files: if mode == Mode::Container { text("brokers") } else { None },
         name_servers: text("namesrv"),
         print,
         data: text("data"),
@@ -175,6 +183,11 @@ mod tests {
         assert_eq!(mode(&["/x/sansmq-mio", "namesrv", "-p"]), Some(Mode::Namesrv));
         assert_eq!(mode(&["bin/mqbroker", "-n", "a:1;b:2"]), Some(Mode::Broker));
         assert_eq!(mode(&["mqnamesrv", "-c", "f"]), Some(Mode::Namesrv));
+        let Ok(Asked::Run(args)) = run(&["mqbrokercontainer", "-c", "f", "-b", "a:b"]) else {
+            panic!("a container takes -b")
+        };
+        assert_eq!((args.mode, args.broker_files.as_deref()), (Mode::Container, Some("a:b")));
+        assert!(run(&["mqbroker", "-b", "a"]).is_err());
     }
 
     #[test]

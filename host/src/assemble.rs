@@ -9,8 +9,9 @@ use sansmq_core::config::{
     AuthConfig, BrokerConfig, BrokerRole, FlushDiskType, MessageStoreConfig, NamesrvConfig,
     NettyClientConfig, NettyServerConfig, Properties, Settings, Surroundings,
 };
+use sansmq_core::container::BrokerFile;
 use sansmq_core::namesrv::Namesrv;
-use sansmq_core::node::{Listener, NodeConfig, Role};
+use sansmq_core::node::{Listener, NodeConfig, Opened, Role, broker_listeners, replication_listener};
 use sansmq_core::store::Store;
 use sansmq_core::store::retention::{Retention, parse_hours};
 use sansmq_core::time::Now;
@@ -163,17 +164,7 @@ impl BrokerSetup {
             let value = self.store.store_type.clone();
             return refuse("storeType", value, "is not served; expected default");
         }
-        for addr in self.config.namesrv_addr.as_deref().unwrap_or("").split(';').map(str::trim) {
-            if !addr.is_empty() && addr.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err())
-            {
-                return refuse(
-                    "namesrvAddr",
-                    addr.to_owned(),
-                    "is not host:port (several are separated by ;)",
-                );
-            }
-        }
-        Ok(())
+        load::check_name_servers(self.config.namesrv_addr.as_deref())
     }
 }
 
@@ -212,12 +203,30 @@ pub fn add_namesrv(node: &mut Node, setup: NamesrvSetup, now: Now) -> Result<Str
     Ok(bind)
 }
 
-/// Opens a broker's store and adds the broker to a node; returns its settings.
+impl From<BrokerFile> for BrokerSetup {
+    fn from(file: BrokerFile) -> Self {
+        let BrokerFile { broker, store, server, client, auth, file } = file;
+        BrokerSetup { config: broker, store, server, client, auth, file }
+    }
+}
+
+/// Opens a broker's store and reads its tables; may take as long as recovery does.
 ///
 /// # Errors
 /// The configuration asks for what is not served, or the files cannot be used.
-pub fn add_broker(node: &mut Node, mut setup: BrokerSetup, now: Now) -> Result<BrokerSettings, HostError> {
+pub fn open_broker(
+    mut setup: BrokerSetup,
+    canonical: String,
+    now: Now,
+) -> Result<Opened<FileStore>, HostError> {
     setup.check()?;
+    if setup.config.is_in_broker_container && setup.config.enable_controller_mode {
+        return Err(HostError::Value {
+            key: "enableControllerMode",
+            value: "true".to_owned(),
+            why: "is not served within a container; expected false".to_owned(),
+        });
+    }
     let memory = surroundings::total_memory_bytes();
     let file = setup.file.clone();
     let mut settings =
@@ -232,16 +241,32 @@ pub fn add_broker(node: &mut Node, mut setup: BrokerSetup, now: Now) -> Result<B
     let root = settings.store.store_path_root_dir.clone();
     let disk = Arc::new(RealDisk::default());
     let mut say = |progress: &RecoveryProgress| println!("{progress}");
-    let (store, report) = FileStore::open_on(disk, store_config(&settings, memory), now, &mut say)?;
-    tracing::info!(?report, root, "message store is open");
-    let mut meta = load::broker_meta(&root, settings.store.enable_lmq)?;
-    meta.epochs = load::epochs(&settings.epoch_file())?;
-    let bind_ip = settings.server.bind_address.clone();
-    let port = settings.broker.listen_port;
     let store_host = store_host(&settings)?;
+    let (mut store, report) = FileStore::open_on(disk, store_config(&settings, memory), now, &mut say)?;
+    tracing::info!(?report, root, "message store is open");
+    let tables = load::broker_meta(&root, settings.store.enable_lmq).and_then(|mut meta| {
+        meta.epochs = load::epochs(&settings.epoch_file())?;
+        Ok(meta)
+    });
+    let meta = match tables {
+        Ok(meta) => meta,
+        Err(error) => {
+            // Nothing was added; the next start need not recover.
+            store.close(now);
+            return Err(error);
+        }
+    };
     let seed = now.wall_ms.unsigned_abs() ^ u64::from(std::process::id()) << 40;
-    let durable_settings = settings.clone();
-    let ha_port = settings.ha_port();
+    Ok(Opened { settings, store, meta, store_host, seed, canonical })
+}
+
+/// Opens a broker's store and adds the broker to a node; returns its settings.
+///
+/// # Errors
+/// The configuration asks for what is not served, or the files cannot be used.
+pub fn add_broker(node: &mut Node, setup: BrokerSetup, now: Now) -> Result<BrokerSettings, HostError> {
+    let Opened { settings, store, meta, store_host, seed, .. } = open_broker(setup, String::new(), now)?;
+    let known = settings.clone();
     let identity = load::identity(&settings)?;
     let controlled = settings.broker.enable_controller_mode;
     let mut broker = Broker::new(settings, store, meta, store_host, seed, now);
@@ -251,12 +276,11 @@ pub fn add_broker(node: &mut Node, mut setup: BrokerSetup, now: Now) -> Result<B
     }
     tracing::info!(max = broker.store().log_bounds().max, "broker is ready");
     let role = node.add_role(Role::Broker(Box::new(broker)));
-    node.listen(Listener { bind: format!("{bind_ip}:{port}"), role, fast_port: false });
-    if port > 2 {
-        node.listen(Listener { bind: format!("{bind_ip}:{}", port - 2), role, fast_port: true });
+    for listener in broker_listeners(&known, role) {
+        node.listen(listener);
     }
-    node.listen_stream(Listener { bind: format!("{bind_ip}:{ha_port}"), role, fast_port: false });
-    Ok(durable_settings)
+    node.listen_stream(replication_listener(&known, role));
+    Ok(known)
 }
 
 /// `brokerIP1:listenPort`, which message ids are made of.

@@ -29,6 +29,9 @@ pub enum HostError {
     Listen { addr: String, source: std::io::Error },
     #[error("{0}")]
     NotServed(String),
+    /// The process stopped in order because something it was started for does not work.
+    #[error("{why}")]
+    Ended { status: i32, why: String },
     #[error("cannot {action}: {source}")]
     Io { action: String, source: std::io::Error },
 }
@@ -40,6 +43,7 @@ impl HostError {
     pub fn exit_code(&self) -> i32 {
         match self {
             HostError::Usage { .. } => 1,
+            HostError::Ended { status, .. } => status.rem_euclid(256),
             HostError::Value { .. }
             | HostError::DelayLevel(_)
             | HostError::Store(_)

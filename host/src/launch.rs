@@ -6,7 +6,7 @@ use tracing_appender::non_blocking::WorkerGuard;
 use crate::args::{Args, Asked, Mode, Print, parse};
 use crate::assemble::{self, BrokerSetup, NamesrvSetup};
 use crate::error::HostError;
-use crate::{Clock, Node, limits, logging, surroundings};
+use crate::{Clock, Node, container, limits, logging, surroundings};
 
 /// A node about to listen.
 pub struct Launch {
@@ -15,6 +15,19 @@ pub struct Launch {
     /// Lines for stdout once every listener is bound.
     pub boot_lines: Vec<String>,
     _log: WorkerGuard,
+}
+
+impl Launch {
+    /// What the process ends with once its node has stopped.
+    ///
+    /// # Errors
+    /// The node stopped because something it was started for does not work.
+    pub fn outcome(node: &Node) -> Result<(), HostError> {
+        match node.failure() {
+            None => Ok(()),
+            Some((status, why)) => Err(HostError::Ended { status, why: why.to_owned() }),
+        }
+    }
 }
 
 /// Items that `-m` prints: those that decide what the broker is.
@@ -64,12 +77,12 @@ pub fn launch(argv: impl IntoIterator<Item = String>) -> Result<Option<Launch>, 
         Mode::Broker => broker(&args, &host),
         Mode::Standalone => standalone(&args, &host),
         Mode::Controller => Err(not_served("controller")),
-        Mode::Container => Err(not_served("container")),
+        Mode::Container => container(&args, &host),
     }
 }
 
 fn not_served(mode: &str) -> HostError {
-    HostError::NotServed(format!("{mode} is not served yet; standalone, namesrv and broker are"))
+    HostError::NotServed(format!("{mode} is not served yet; standalone, namesrv, broker and container are"))
 }
 
 /// Ends the process as the reference does when it cannot start.
@@ -114,6 +127,30 @@ fn broker(args: &Args, host: &Surroundings) -> Result<Option<Launch>, HostError>
     let settings = assemble::add_broker(&mut launch.node, setup, now)?;
     launch.boot_lines.extend(loaded(args));
     launch.boot_lines.push(broker_line(&settings));
+    Ok(Some(launch))
+}
+
+/// A container; its brokers come up once it listens, one after the other.
+fn container(args: &Args, host: &Surroundings) -> Result<Option<Launch>, HostError> {
+    let mut host = host.clone();
+    if let Some(data) = &args.data {
+        host.user_home.clone_from(data);
+    }
+    let names = args.name_servers.as_deref();
+    let settings = container::load(&host, args.config_file.as_deref(), names, serialize_type())?;
+    if args.print.is_some() {
+        // All of its few keys are important.
+        print_items(&container::entries(&settings), None);
+        return Ok(None);
+    }
+    let mut launch = begin(args, &host, "broker", &settings.server)?;
+    let servers = settings.container.namesrv_addr.as_deref().unwrap_or("");
+    let tail = if servers.is_empty() { String::new() } else { format!(" and name server is {servers}") };
+    launch
+        .boot_lines
+        .push(format!("The broker container boot success. serializeType={}{tail}", serialize_type()));
+    let paths = container::broker_paths(&settings, args.broker_files.as_deref());
+    container::add(&mut launch.node, settings, host, paths);
     Ok(Some(launch))
 }
 

@@ -4,6 +4,7 @@
 pub mod args;
 pub mod assemble;
 pub mod clock;
+pub mod container;
 pub mod error;
 pub mod launch;
 pub mod limits;

@@ -31,6 +31,24 @@ pub fn apply(targets: &mut [&mut dyn Settings], file: &Properties, path: &str) -
     load(targets, file, path, &[]).map_err(HostError::Config)
 }
 
+/// Checks a list of NameServers, `host:port` separated by `;`.
+///
+/// # Errors
+/// Names the first that is not an address.
+pub fn check_name_servers(list: Option<&str>) -> Result<(), HostError> {
+    let bad = |addr: &&str| {
+        !addr.is_empty() && addr.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err())
+    };
+    match list.unwrap_or("").split(';').map(str::trim).find(bad) {
+        None => Ok(()),
+        Some(addr) => Err(HostError::Value {
+            key: "namesrvAddr",
+            value: addr.to_owned(),
+            why: "is not host:port (several are separated by ;)".to_owned(),
+        }),
+    }
+}
+
 /// Reads the tables in `<root>/config`; absent ones are empty, unreadable ones end the start.
 ///
 /// # Errors

@@ -27,10 +27,23 @@ const BROKER: [Opt; 5] = [
     opt('p', "printConfigItem", false, "Print all config item"),
 ];
 
-/// The usage text of `mqnamesrv` or `mqbroker`, which `-h` prints.
+const CONTAINER: [Opt; 6] = [
+    opt('b', "brokerConfigFiles", true, "The path of broker config files, split by ':'"),
+    opt('c', "configFile", true, "Config file for shared broker config"),
+    opt('h', "help", false, "Print help"),
+    opt('m', "printImportantConfig", false, "Print important config item"),
+    opt('n', "namesrvAddr", true, "Name server address list, eg: '192.168.0.1:9876;192.168.0.2:9876'"),
+    opt('p', "printConfigItem", false, "Print all config item"),
+];
+
+/// The usage text of `mqnamesrv`, `mqbroker` or `mqbrokercontainer`, which `-h` prints.
 #[must_use]
 pub fn text(program: &str) -> String {
-    let options: &[Opt] = if program == "mqnamesrv" { &NAMESRV } else { &BROKER };
+    let options: &[Opt] = match program {
+        "mqnamesrv" => &NAMESRV,
+        "mqbrokercontainer" => &CONTAINER,
+        _ => &BROKER,
+    };
     let mut usage = format!("usage: {program}");
     for option in options {
         let value = if option.takes_value { " <arg>" } else { "" };
@@ -58,16 +71,17 @@ pub fn overview(program: &str) -> String {
          \x20 namesrv      a NameServer, as mqnamesrv\n\
          \x20 broker       a Broker, as mqbroker\n\
          \x20 controller   not served yet\n\
-         \x20 container    not served yet\n\n\
+         \x20 container    several Brokers in one process, as mqbrokercontainer\n\n\
          options:\n\
          \x20 -c FILE      configuration file with the reference's keys\n\
          \x20 -n ADDRS     NameServers, host:port;host:port\n\
          \x20 -p           print all configuration items and exit\n\
          \x20 -m           print the important configuration items and exit (broker)\n\
+         \x20 -b FILES     configuration files of a container's brokers, FILE:FILE\n\
          \x20 -h           the reference's usage text of the command\n\
          \x20 --data DIR   where data lives: ./data for standalone, the home directory otherwise\n\
          \x20 --log-dir DIR   where logs go: ~/logs/rocketmqlogs, or DATA/logs with --data or standalone\n\n\
-         Called as mqnamesrv or mqbroker (say, through a symbolic link) it is that command."
+         Called as mqnamesrv, mqbroker or mqbrokercontainer (say, through a symbolic link) it is that command."
     )
 }
 

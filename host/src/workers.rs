@@ -1,17 +1,23 @@
-//! Helper threads for what may block: the store's jobs, writes of small files, name lookups.
+//! Helper threads for what may block: the store's jobs, small files, opening and closing stores, name lookups.
 //!
-//! Results come back through one channel; `wake` gets the event loop to look at it.
+//! Every role has threads of its own, so that the slow disk of one broker holds up no other. Results come back
+//! through one channel; `wake` gets the event loop to look at it.
 
-use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use bytes::Bytes;
+use sansmq_core::container::BrokerFile;
+use sansmq_core::node::Opened;
 use sansmq_core::store::Store;
+use sansmq_core::time::Now;
 use sansmq_core::wire::ConnId;
 use sansmq_store::{Done, FileStore, Job, atomic};
+
+use crate::{Clock, Input, Node, Output, assemble};
 
 /// Something a helper thread has finished, or a signal.
 #[derive(Debug)]
@@ -25,6 +31,17 @@ pub enum Completion {
         token: u64,
         result: Result<(), String>,
     },
+    FileRead {
+        role: usize,
+        result: Result<String, String>,
+    },
+    Opened {
+        role: usize,
+        result: Result<Box<Opened<FileStore>>, String>,
+    },
+    StoreClosed {
+        role: usize,
+    },
     Resolved {
         conn: ConnId,
         result: Result<SocketAddr, String>,
@@ -36,6 +53,9 @@ pub enum Completion {
 enum Task {
     Job { role: usize, job: Job },
     Save { role: usize, token: u64, path: String, data: Bytes },
+    Read { role: usize, path: String },
+    Open { role: usize, file: Box<BrokerFile>, canonical: String, clock: Clock },
+    Close { role: usize, store: Box<FileStore>, clock: Clock },
     Resolve { conn: ConnId, addr: String },
 }
 
@@ -45,13 +65,18 @@ const READERS: usize = 2;
 /// Gets the event loop out of its sleep.
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
-/// The helper threads.
+/// A thread of a role. Reads a client waits for go past flushes, and one slow one does not stop the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Lane {
+    Jobs,
+    Files,
+    Read(usize),
+}
+
+/// The helper threads; those of a role start when they are first needed.
 pub struct Workers {
-    jobs: Sender<Task>,
-    /// Reads a client waits for: they go past flushes, and one slow one does not stop the others.
-    reads: Vec<Sender<Task>>,
-    next_read: Cell<usize>,
-    files: Sender<Task>,
+    own: BTreeMap<(usize, Lane), Sender<Task>>,
+    next_read: usize,
     names: Sender<Task>,
     completions: Receiver<Completion>,
     notify: Notify,
@@ -82,10 +107,8 @@ impl Workers {
         let (sender, completions) = channel();
         let notify = Notify { sender, wake };
         Ok(Workers {
-            jobs: spawn("store", &notify)?,
-            reads: (0..READERS).map(|_| spawn("reads", &notify)).collect::<Result<_, _>>()?,
-            next_read: Cell::new(0),
-            files: spawn("files", &notify)?,
+            own: BTreeMap::new(),
+            next_read: 0,
             names: spawn("names", &notify)?,
             completions,
             notify,
@@ -98,21 +121,53 @@ impl Workers {
         self.notify.clone()
     }
 
-    /// Runs a store's job.
-    pub fn job(&self, role: usize, job: Job) {
-        let lane = if job.is_fetch() {
-            let turn = self.next_read.get();
-            self.next_read.set(turn.wrapping_add(1));
-            self.reads.get(turn % self.reads.len().max(1))
-        } else {
-            None
-        };
-        hand(lane.unwrap_or(&self.jobs), Task::Job { role, job });
+    /// Does what a node asks for, as far as it concerns no sockets; the rest is none of its business.
+    pub fn perform(&mut self, node: &mut Node, clock: Clock, output: Output) {
+        match output {
+            Output::Job { role, job } => {
+                let lane = if job.is_fetch() {
+                    self.next_read = (self.next_read + 1) % READERS;
+                    Lane::Read(self.next_read)
+                } else {
+                    Lane::Jobs
+                };
+                self.hand(role, lane, Task::Job { role, job });
+            }
+            // Files of a role are written in the order they come.
+            Output::Save { role, token, path, data } => {
+                self.hand(role, Lane::Files, Task::Save { role, token, path, data });
+            }
+            Output::ReadFile { role, path } => self.hand(role, Lane::Files, Task::Read { role, path }),
+            Output::OpenBroker { role, file, canonical } => {
+                self.hand(role, Lane::Jobs, Task::Open { role, file, canonical, clock });
+            }
+            Output::CloseStore { role } => match node.take_store(role).map(Box::new) {
+                Some(store) => self.hand(role, Lane::Jobs, Task::Close { role, store, clock }),
+                None => self.notify.send(Completion::StoreClosed { role }),
+            },
+            Output::Say { line, is_error: false } => {
+                println!("{line}");
+                tracing::info!("{line}");
+            }
+            Output::Say { line, is_error: true } => eprintln!("{line}"),
+            _ => {}
+        }
     }
 
-    /// Replaces a file atomically; files are written in the order of the calls.
-    pub fn save(&self, role: usize, token: u64, path: String, data: Bytes) {
-        hand(&self.files, Task::Save { role, token, path, data });
+    fn hand(&mut self, role: usize, lane: Lane, task: Task) {
+        let (notify, names) = (&self.notify, &self.names);
+        let queue = self.own.entry((role, lane)).or_insert_with(|| {
+            let name = match lane {
+                Lane::Jobs => "store",
+                Lane::Files => "files",
+                Lane::Read(_) => "reads",
+            };
+            spawn(name, notify).unwrap_or_else(|error| {
+                tracing::warn!(role, name, %error, "the role has to share a helper thread");
+                names.clone()
+            })
+        });
+        hand(queue, task);
     }
 
     /// Looks a `host:port` up.
@@ -124,6 +179,25 @@ impl Workers {
     #[must_use]
     pub fn next(&self) -> Option<Completion> {
         self.completions.try_recv().ok()
+    }
+
+    /// Tells the node what was finished; addresses found are for whoever dials.
+    pub fn deliver(&mut self, node: &mut Node, now: Now, completion: Completion) {
+        match completion {
+            Completion::JobDone { role, done } => node.handle(now, Input::JobDone { role, done }),
+            Completion::Saved { role, token, result } => {
+                node.handle(now, Input::Saved { role, token, result });
+            }
+            Completion::FileRead { role, result } => node.handle(now, Input::FileRead { role, result }),
+            Completion::Opened { role, result } => node.broker_opened(now, role, result),
+            Completion::StoreClosed { role } => {
+                // Its threads end with their queues.
+                self.own.retain(|(owner, _), _| *owner != role);
+                node.handle(now, Input::StoreClosed { role });
+            }
+            Completion::Shutdown => node.handle(now, Input::Shutdown),
+            Completion::Resolved { .. } => {}
+        }
     }
 }
 
@@ -153,6 +227,21 @@ fn perform(task: Task) -> Completion {
         Task::Save { role, token, path, data } => {
             let result = atomic::write_atomic(Path::new(&path), &data);
             Completion::Saved { role, token, result: result.map_err(|error| format!("{path}: {error}")) }
+        }
+        Task::Read { role, path } => {
+            let result = std::fs::read_to_string(&path);
+            Completion::FileRead { role, result: result.map_err(|error| format!("{path}: {error}")) }
+        }
+        Task::Open { role, file, canonical, clock } => {
+            let span = tracing::error_span!("broker", broker = canonical);
+            let opened = span.in_scope(|| assemble::open_broker((*file).into(), canonical, clock.now()));
+            let result = opened.map(Box::new).map_err(|error| error.to_string());
+            Completion::Opened { role, result }
+        }
+        Task::Close { role, mut store, clock } => {
+            store.close(clock.now());
+            drop(store);
+            Completion::StoreClosed { role }
         }
         Task::Resolve { conn, addr } => {
             let result = match addr.to_socket_addrs() {

@@ -19,7 +19,10 @@ use sansmq_core::json::{FromJson, from_slice};
 use sansmq_core::wire::code::{request, response};
 use sansmq_core::wire::{Command, Ext};
 
+use std::time::Duration;
+
 use crate::app::World;
+use crate::client::CALL_TIMEOUT;
 use crate::failure::Failure;
 
 /// Reads the body of an answer.
@@ -44,8 +47,21 @@ impl World {
     /// # Errors
     /// As [`World::ask`].
     pub fn ask_with(&mut self, broker: &str, command: Command) -> Result<Command, Failure> {
-        let answer = self.client.call(broker, command)?;
-        accepted(answer, Some(broker))
+        self.ask_within(broker, command, CALL_TIMEOUT)
+    }
+
+    /// As [`World::ask_with`], with a time limit of its own.
+    ///
+    /// # Errors
+    /// As [`World::ask`].
+    pub fn ask_within(
+        &mut self,
+        server: &str,
+        command: Command,
+        timeout: Duration,
+    ) -> Result<Command, Failure> {
+        let answer = self.client.call_within(server, command, timeout)?;
+        accepted(answer, Some(server))
     }
 }
 

@@ -7,6 +7,7 @@ mod cluster_list;
 mod consume_message;
 mod consumer_connection;
 mod consumer_progress;
+mod container;
 mod delete_expired_commit_log;
 mod delete_kv_config;
 mod delete_sub_group;
@@ -55,6 +56,8 @@ pub static ALL: &[&dyn Command] = &[
     &topic_route::TopicRoute,
     &topic_status::TopicStatus,
     &topic_cluster_list::TopicClusterList,
+    &container::AddBroker,
+    &container::RemoveBroker,
     &broker_status::BrokerStatus,
     &query_msg_by_id::QueryMsgById,
     &query_msg_by_key::QueryMsgByKey,

@@ -140,11 +140,33 @@ fn whole_runs() {
         "cleanUnusedTopic",
         "deleteExpiredCommitLog",
         "statsAll-topic",
+        "addBroker",
+        "addBroker-again",
+        "addBroker-bad-replicas",
+        "addBroker-no-file",
+        "addBroker-same-port",
+        "removeBroker",
+        "removeBroker-slave",
+        "removeBroker-not-exist",
     ] {
         check(name, &script(name), false);
     }
     for name in ["consumerConnection", "resetOffsetByTime", "skipAccumulatedMessage", "producer"] {
         check(name, &script(name), true);
+    }
+}
+
+/// Where the reference fails with an exception of its virtual machine; nothing is sent either way.
+#[test]
+fn identities_that_are_none() {
+    for (name, words) in [
+        ("removeBroker-negative", "brokerId can't be negative"),
+        ("removeBroker-not-a-number", "brokerId \"x\" is not a number"),
+        ("removeBroker-two-parts", "has too few parts; expected clusterName:brokerName:brokerId"),
+    ] {
+        let ours = run(&capture(name).words, &Script::default());
+        assert_eq!((ours.status, ours.stdout.as_str()), (1, ""), "{name}");
+        assert!(ours.stderr.contains(words), "{name}: {}", ours.stderr);
     }
 }
 

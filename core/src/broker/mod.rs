@@ -128,6 +128,8 @@ pub struct Broker<S: Store> {
     started: Now,
     next_token: u64,
     stopping: Stopping,
+    /// An orderly stop leaves the store open ([`Broker::retire`]).
+    store_is_closed_elsewhere: bool,
     next_client_scan: Mono,
     duty: duty::Duty,
     /// In controller mode, once the controllers were looked for.
@@ -193,6 +195,7 @@ impl<S: Store> Broker<S> {
             started: now,
             next_token: 0,
             stopping: Stopping::No,
+            store_is_closed_elsewhere: false,
             next_client_scan: now.mono.plus_ms(CLIENT_SCAN_MS),
             duty: duty::Duty::Master,
             controllers: None,

@@ -223,6 +223,13 @@ impl<S: Store> Broker<S> {
         }
     }
 
+    /// As [`Broker::shutdown`], but leaves closing the store to whoever takes it out of the stopped broker
+    /// ([`Broker::into_store`]): that may block, and others may be at work beside this broker.
+    pub fn retire(&mut self, now: Now) {
+        self.store_is_closed_elsewhere = true;
+        self.shutdown(now);
+    }
+
     /// Takes the next step of an orderly stop, if what it waits for is there.
     pub(super) fn advance_stop(&mut self, now: Now) {
         if let Stopping::Unregistering(by) = self.stopping
@@ -236,11 +243,17 @@ impl<S: Store> Broker<S> {
             self.start_saves(now);
         }
         if self.stopping == Stopping::Saving && self.persist.is_idle() && self.timers_are_saved() {
+            // Jobs go on until what was promised is durable or late.
+            if self.store_is_closed_elsewhere && self.waiting.has_stored() {
+                return;
+            }
             if self.is_master() {
                 self.stop_transactions(now);
             }
-            self.store.close(now);
-            self.release_durable(now);
+            if !self.store_is_closed_elsewhere {
+                self.store.close(now);
+                self.release_durable(now);
+            }
             self.end_cold_reads();
             self.stopping = Stopping::Done;
         }

@@ -63,6 +63,10 @@ impl WaitingReplies {
         })
     }
 
+    pub fn has_stored(&self) -> bool {
+        !self.stored.is_empty()
+    }
+
     pub fn until_stored(&mut self, end: u64, wants: Wants, to: ReplyTo, reply: Reply) {
         self.stored.push_back(Stored { end, wants, to, reply });
     }

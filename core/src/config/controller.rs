@@ -58,8 +58,8 @@ config! {
         fetch_namesrv_addr_by_address_server: bool = "fetchNamesrvAddrByAddressServer", false;
         broker_container_ip: String = "brokerContainerIP", String::new();
         broker_config_paths: Option<String> = "brokerConfigPaths", None;
-        fetch_namesrv_addr_interval: i64 = "fetchNamesrvAddrInterval", 10_000;
-        update_namesrv_addr_interval: i64 = "updateNamesrvAddrInterval", 120_000;
+        [live] fetch_namesrv_addr_interval: i64 = "fetchNamesrvAddrInterval", 10_000, 100..;
+        [live] update_namesrv_addr_interval: i64 = "updateNamesrvAddrInterval", 120_000, 100..;
         config_black_list: String = "configBlackList", "configBlackList;brokerConfigPaths".into();
     }
 }

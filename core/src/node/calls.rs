@@ -43,6 +43,11 @@ impl Calls {
         self.owners.remove(&token)
     }
 
+    /// Nobody is there any more for the answers to calls of `role`.
+    pub fn forget(&mut self, role: usize) {
+        self.owners.retain(|_, owner| owner.0 != role);
+    }
+
     pub fn expect_by(&mut self, deadline: Mono, conn: ConnId) {
         self.deadlines.insert((deadline, conn));
     }

@@ -3,6 +3,7 @@
 use core::net::SocketAddr;
 
 use super::calls::{Dialled, Waiting};
+use super::slot::Phase;
 use super::{DRAIN_MS, IDLE_SCAN_MS, Input, Node, OUTBOUND_HIGH_BYTES, Output};
 use crate::store::Store;
 use crate::time::Now;
@@ -22,6 +23,14 @@ enum Refusal {
     Tls,
     #[error("malformed HAProxy header")]
     Proxy,
+}
+
+/// Log lines written within carry the name of the broker.
+fn within(span: Option<&tracing::Span>, action: impl FnOnce()) {
+    match span {
+        Some(span) => span.in_scope(action),
+        None => action(),
+    }
 }
 
 impl<S: Store> Node<S> {
@@ -55,37 +64,66 @@ impl<S: Store> Node<S> {
             }
             Input::Closed { conn } => self.drop_connection(now, conn),
             Input::JobDone { role, done } => {
-                if let Some(machine) = self.roles.get_mut(role) {
-                    machine.job_done(now, done);
+                self.came_back(role);
+                if let (Some(machine), Some(slot)) = (self.roles.get_mut(role), self.slots.get(role)) {
+                    within(slot.span.as_ref(), || machine.job_done(now, done));
                 }
                 self.drain_role(now, role);
             }
             Input::Saved { role, token, result } => {
+                self.came_back(role);
                 self.tell(now, role, ServerIn::Saved { token, result });
             }
-            Input::Shutdown => {
-                self.stopping = true;
-                for role in 0..self.roles.len() {
-                    self.roles[role].shutdown(now);
-                    self.drain_role(now, role);
+            Input::FileRead { role, result } => {
+                if let Some(super::Role::Container(machine)) = self.roles.get_mut(role) {
+                    machine.file_read(result);
                 }
+                self.drain_role(now, role);
             }
+            Input::Listening { listener, result } => self.listening(now, listener, result),
+            Input::StoreClosed { role } => self.store_closed(now, role),
+            Input::Shutdown => self.shut_down(now),
         }
-        if self.stopping && self.drain_by.is_none() && self.roles.iter().all(super::Role::is_stopped) {
+        self.settle(now);
+        let stopped = || self.changing == 0 && self.roles.iter().all(super::Role::is_stopped);
+        if self.stopping && self.drain_by.is_none() && stopped() {
             self.drain_by = Some(now.mono.plus_ms(DRAIN_MS));
         }
     }
 
+    pub(super) fn shut_down(&mut self, now: Now) {
+        self.stopping = true;
+        for role in 0..self.roles.len() {
+            match &mut self.slots[role].phase {
+                // It has not begun; its store is closed when the last port has answered.
+                Phase::Binding { failed, .. } => *failed = Some("the process is stopping".to_owned()),
+                Phase::Running => self.roles[role].shutdown(now),
+                _ => {}
+            }
+            self.drain_role(now, role);
+        }
+    }
+
+    /// A helper thread has finished something for this role.
+    fn came_back(&mut self, role: usize) {
+        if let Some(slot) = self.slots.get_mut(role) {
+            slot.under_way = slot.under_way.saturating_sub(1);
+        }
+    }
+
     pub(super) fn tell(&mut self, now: Now, role: usize, input: ServerIn<'_>) {
-        if let Some(machine) = self.roles.get_mut(role) {
-            machine.handle(now, input);
+        if let (Some(machine), Some(slot)) = (self.roles.get_mut(role), self.slots.get(role)) {
+            within(slot.span.as_ref(), || machine.handle(now, input));
         }
         self.drain_role(now, role);
     }
 
     fn tick(&mut self, now: Now) {
         for role in 0..self.roles.len() {
-            self.tell(now, role, ServerIn::Tick);
+            let active = self.slots[role].is_active();
+            if active && self.roles[role].deadline().is_some_and(|deadline| deadline <= now.mono) {
+                self.tell(now, role, ServerIn::Tick);
+            }
         }
         while let Some(conn) = self.calls.due(now.mono) {
             let expired = self.conns.get_mut(&conn).map(|c| c.expire(now.mono)).unwrap_or_default();
@@ -222,8 +260,17 @@ impl<S: Store> Node<S> {
             return;
         };
         let (role, fast_port) = (listener.role, listener.fast_port);
-        if self.stopping && frame.version() > V5_3_1 {
+        let Some(slot) = self.slots.get(role) else {
+            return self.close(now, conn);
+        };
+        let leaving = self.stopping || slot.phase != Phase::Running;
+        if leaving && frame.version() > V5_3_1 {
             self.reply(to, &Reply::error(code::response::GO_AWAY, "please go away"));
+            return;
+        }
+        if matches!(slot.phase, Phase::Draining { .. }) {
+            let remark = "the broker is being removed from its container";
+            self.reply(to, &Reply::error(code::response::SERVICE_NOT_AVAILABLE, remark));
             return;
         }
         let peer = Peer { conn, addr: connection.peer, fast_port };
@@ -236,7 +283,10 @@ impl<S: Store> Node<S> {
         }
     }
 
-    fn drain_role(&mut self, now: Now, role: usize) {
+    pub(super) fn drain_role(&mut self, now: Now, role: usize) {
+        if !self.slots.get(role).is_some_and(super::slot::Slot::is_active) {
+            return;
+        }
         while let Some(output) = self.roles.get_mut(role).and_then(super::Role::poll) {
             match output {
                 ServerOut::Reply { to, reply } => self.reply(to, &reply),
@@ -248,9 +298,13 @@ impl<S: Store> Node<S> {
                 ServerOut::Close(conn) => self.close(now, conn),
                 ServerOut::Stream(out) => self.stream(now, role, out),
                 ServerOut::Save { token, path, data } => {
+                    self.slots[role].under_way += 1;
                     self.outputs.push_back(Output::Save { role, token, path, data });
                 }
             }
+        }
+        while let Some(work) = self.roles.get_mut(role).and_then(super::Role::poll_work) {
+            self.perform(now, role, work);
         }
     }
 

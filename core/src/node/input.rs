@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use core::net::SocketAddr;
 
+use crate::container::BrokerFile;
 use crate::wire::ConnId;
 
 /// What a frontend tells a node. `D` is the store's finished job.
@@ -22,6 +23,12 @@ pub enum Input<'a, D> {
     JobDone { role: usize, done: D },
     /// A file of this role is on disk, or is not.
     Saved { role: usize, token: u64, result: Result<(), String> },
+    /// The file this role asked for.
+    FileRead { role: usize, result: Result<String, String> },
+    /// Whether an address could be bound; connections come through [`super::Node::accept`] from now on.
+    Listening { listener: usize, result: Result<(), String> },
+    /// The store of a broker that is gone is closed.
+    StoreClosed { role: usize },
     /// Stop in order: unregister, flush, close; [`Output::Stopped`] follows.
     Shutdown,
 }
@@ -60,6 +67,36 @@ pub enum Output<J> {
         token: u64,
         path: String,
         data: Bytes,
+    },
+    /// Read a text file on a helper thread; answer with [`Input::FileRead`].
+    ReadFile {
+        role: usize,
+        path: String,
+    },
+    /// Open the files of a broker on a helper thread; answer through [`super::Node::broker_opened`].
+    OpenBroker {
+        role: usize,
+        file: Box<BrokerFile>,
+        canonical: String,
+    },
+    /// Close the store that [`super::Node::take_store`] gives away, behind all jobs of this role; answer with
+    /// [`Input::StoreClosed`].
+    CloseStore {
+        role: usize,
+    },
+    /// Bind `ip:port` for this listener; answer with [`Input::Listening`].
+    Listen {
+        listener: usize,
+        bind: String,
+    },
+    /// Close this listener's socket.
+    Unlisten {
+        listener: usize,
+    },
+    /// A line for the console.
+    Say {
+        line: String,
+        is_error: bool,
     },
     /// The shutdown is complete.
     Stopped,

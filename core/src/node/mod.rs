@@ -5,14 +5,17 @@
 //! ([`Output`]). A frontend drains [`Node::poll`] until it is empty before it sleeps, and sleeps no longer
 //! than [`Node::deadline`]. Replies of one turn leave in one vectored write: [`Node::outbound`].
 
+mod brokers;
 mod calls;
 mod dispatch;
 mod input;
 mod role;
+mod slot;
 mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use brokers::{Opened, broker_listeners, replication_listener};
 pub use input::{Input, Output};
 pub use role::Role;
 
@@ -22,6 +25,7 @@ use crate::store::Store;
 use crate::time::{Mono, Now, earliest};
 use crate::wire::{ConnId, Connection, Encoding, Head, Limits, Outbound};
 use calls::Calls;
+use slot::Slot;
 
 /// Stop reading from a peer that leaves this many bytes unread.
 const OUTBOUND_HIGH_BYTES: usize = 4 << 20;
@@ -68,6 +72,13 @@ impl Default for NodeConfig {
 pub struct Node<S: Store> {
     config: NodeConfig,
     roles: Vec<Role<S>>,
+    /// One for each role.
+    slots: Vec<Slot<S>>,
+    /// Roles that come or go.
+    changing: usize,
+    free_listeners: Vec<usize>,
+    /// Exit status and reason of a process that ends by its own decision.
+    failure: Option<(i32, String)>,
     listeners: Vec<Listener>,
     /// Listeners whose connections carry raw bytes.
     stream_listeners: BTreeSet<usize>,
@@ -96,6 +107,10 @@ impl<S: Store> Node<S> {
         Node {
             config,
             roles: Vec::new(),
+            slots: Vec::new(),
+            changing: 0,
+            free_listeners: Vec::new(),
+            failure: None,
             listeners: Vec::new(),
             stream_listeners: BTreeSet::new(),
             stream_dials: HashMap::new(),
@@ -117,6 +132,7 @@ impl<S: Store> Node<S> {
     /// Adds a server machine and returns its index for [`Node::listen`].
     pub fn add_role(&mut self, role: Role<S>) -> usize {
         self.roles.push(role);
+        self.slots.push(Slot::new());
         self.roles.len() - 1
     }
 
@@ -146,6 +162,12 @@ impl<S: Store> Node<S> {
         self.conns.len()
     }
 
+    /// Why the process ends though nobody asked it to: exit status and reason.
+    #[must_use]
+    pub fn failure(&self) -> Option<(i32, &str)> {
+        self.failure.as_ref().map(|(status, why)| (*status, why.as_str()))
+    }
+
     #[must_use]
     pub fn refused_frames(&self) -> u64 {
         self.refused_frames
@@ -156,8 +178,10 @@ impl<S: Store> Node<S> {
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }
-        for (index, role) in self.roles.iter_mut().enumerate() {
+        let active = self.roles.iter_mut().zip(&mut self.slots).enumerate();
+        for (index, (role, slot)) in active.filter(|(_, (_, slot))| slot.is_active()) {
             if let Some(job) = role.poll_job() {
+                slot.under_way += 1;
                 return Some(Output::Job { role: index, job });
             }
         }
@@ -175,7 +199,9 @@ impl<S: Store> Node<S> {
     /// When [`Input::Tick`] is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Mono> {
-        let roles = self.roles.iter().map(Role::deadline).fold(None, earliest);
+        let due = self.roles.iter().zip(&self.slots).filter(|(_, slot)| slot.is_active());
+        let due = due.map(|(role, slot)| earliest(role.deadline(), slot.deadline()));
+        let roles = due.fold(None, earliest);
         let dial = self.dial_deadlines.first().map(|entry| entry.0);
         let own = [self.calls.deadline(), dial, self.drain_by.filter(|_| !self.stopped)];
         own.into_iter().fold(earliest(roles, Some(self.next_idle_scan)), earliest)
@@ -208,6 +234,7 @@ impl<S: Store> Node<S> {
             // Requests that were held back come first.
             self.received(now, conn, &mut []);
         }
+        self.settle(now);
     }
 
     fn allocate(&mut self) -> ConnId {

@@ -1,6 +1,7 @@
 //! The server machines a node can run, behind one face.
 
 use crate::broker::Broker;
+use crate::container::{Container, Work};
 use crate::namesrv::Namesrv;
 use crate::store::Store;
 use crate::time::{Mono, Now};
@@ -10,6 +11,9 @@ use crate::wire::{ServerIn, ServerOut};
 pub enum Role<S: Store> {
     Namesrv(Box<Namesrv>),
     Broker(Box<Broker<S>>),
+    Container(Box<Container>),
+    /// The place of a broker that is gone.
+    Vacant,
 }
 
 impl<S: Store> Role<S> {
@@ -17,6 +21,8 @@ impl<S: Store> Role<S> {
         match self {
             Role::Namesrv(machine) => machine.handle(now, input),
             Role::Broker(machine) => machine.handle(now, input),
+            Role::Container(machine) => machine.handle(now, input),
+            Role::Vacant => {}
         }
     }
 
@@ -24,6 +30,8 @@ impl<S: Store> Role<S> {
         match self {
             Role::Namesrv(machine) => machine.poll(),
             Role::Broker(machine) => machine.poll(),
+            Role::Container(machine) => machine.poll(),
+            Role::Vacant => None,
         }
     }
 
@@ -31,13 +39,22 @@ impl<S: Store> Role<S> {
         match self {
             Role::Namesrv(machine) => machine.deadline(),
             Role::Broker(machine) => machine.deadline(),
+            Role::Container(machine) => machine.deadline(),
+            Role::Vacant => None,
         }
     }
 
     pub(super) fn poll_job(&mut self) -> Option<S::Job> {
         match self {
-            Role::Namesrv(_) => None,
             Role::Broker(machine) => machine.poll_job(),
+            Role::Namesrv(_) | Role::Container(_) | Role::Vacant => None,
+        }
+    }
+
+    pub(super) fn poll_work(&mut self) -> Option<Work> {
+        match self {
+            Role::Container(machine) => machine.poll_work(),
+            _ => None,
         }
     }
 
@@ -48,16 +65,19 @@ impl<S: Store> Role<S> {
     }
 
     pub(super) fn shutdown(&mut self, now: Now) {
-        if let Role::Broker(machine) = self {
-            machine.shutdown(now);
+        match self {
+            Role::Broker(machine) => machine.shutdown(now),
+            Role::Container(machine) => machine.shutdown(),
+            Role::Namesrv(_) | Role::Vacant => {}
         }
     }
 
     /// A NameServer keeps nothing that has to be written at the end.
     pub(super) fn is_stopped(&self) -> bool {
         match self {
-            Role::Namesrv(_) => true,
+            Role::Namesrv(_) | Role::Vacant => true,
             Role::Broker(machine) => machine.is_stopped(),
+            Role::Container(machine) => machine.is_stopped(),
         }
     }
 }

@@ -87,6 +87,7 @@ pub mod response {
     pub const FILTER_DATA_NOT_EXIST: i32 = 27;
     pub const FILTER_DATA_NOT_LATEST: i32 = 28;
     pub const INVALID_PARAMETER: i32 = 29;
+    pub const BROKER_NOT_EXIST: i32 = 211;
     pub const CONSUMER_NOT_ONLINE: i32 = 206;
     pub const CONSUME_MSG_TIMEOUT: i32 = 207;
     pub const NO_MESSAGE: i32 = 208;

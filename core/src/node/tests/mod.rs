@@ -1,5 +1,6 @@
 //! The node with a NameServer behind it: connections, calls, backpressure, orderly ends.
 
+mod brokers;
 mod ending;
 
 use quickcheck::quickcheck;

@@ -19,6 +19,22 @@ header! {
 }
 
 header! {
+    /// `AddBrokerRequestHeader` (code 902).
+    AddBroker {
+        config_path: Option<&'a str> = "configPath",
+    }
+}
+
+header! {
+    /// `RemoveBrokerRequestHeader` (code 903).
+    RemoveBroker {
+        broker_cluster_name: Option<&'a str> = "brokerClusterName",
+        broker_name: Option<&'a str> = "brokerName",
+        broker_id: Option<i64> = "brokerId",
+    }
+}
+
+header! {
     /// Requests that name one topic (codes 202, 215, 300, 351).
     Topic {
         topic: Option<&'a str> = "topic",
