@@ -137,6 +137,18 @@ impl Server {
         kib.expect("the server runs") / 1024
     }
 
+    /// How many descriptors it has open.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).map_or(0, Iterator::count)
+    }
+
+    /// How many threads it has.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/task", self.child.id())).map_or(0, Iterator::count)
+    }
+
     /// Everything in its log files.
     #[must_use]
     pub fn log(&self) -> String {
