@@ -114,7 +114,7 @@ fn all_brokers_of_a_killed_container_leave_at_once(frontend: Frontend) {
 fn refusals_leave_nothing_behind(frontend: Frontend) {
     let folder = Folder::new();
     let (a, a_port) = conf(&folder, "ba", "");
-    let server = container(frontend, None, &[a.clone()]);
+    let server = container(frontend, None, std::slice::from_ref(&a));
     drop(client(a_port));
     let mut admin = server.client();
     let mut refused = |path: &str, words: &str| {
