@@ -12,6 +12,7 @@ use sansmq_tests::{
 on_both_frontends!(
     brokers_come_and_go_while_others_serve,
     all_brokers_of_a_killed_container_leave_at_once,
+    a_master_and_its_slave_share_a_container,
     refusals_leave_nothing_behind,
     one_broken_broker_does_not_stop_the_others,
     wrong_files_end_the_start,
@@ -109,6 +110,32 @@ fn all_brokers_of_a_killed_container_leave_at_once(frontend: Frontend) {
     server.kill();
     // They were registered over one connection, which is gone; the expiry would take two minutes.
     eventually(3, "none is left", || !cluster(&namesrv).contains("\"brokerAddrs\""));
+}
+
+fn a_master_and_its_slave_share_a_container(frontend: Frontend) {
+    let folder = Folder::new();
+    let namesrv = Server::namesrv(frontend);
+    let (master, master_port) = conf(&folder, "ba", "");
+    let root = folder.join("store-slave");
+    let more =
+        format!("brokerName=ba\nbrokerId=1\nbrokerRole=SLAVE\nslaveReadEnable=true\nstorePathRootDir={root}");
+    let (slave, slave_port) = conf(&folder, "slave", &more);
+    let mut server = container(frontend, Some(&namesrv), &[master, slave]);
+    let mut writer = client(master_port);
+    writer.must(&send("T", "copied"));
+    let end = |client: &mut Client| {
+        let answer = client.must(&Command::request(request::GET_BROKER_RUNTIME_INFO, Ext::new()));
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        let (_, rest) = text.split_once("\"commitLogMaxOffset\":\"").expect("a figure of every broker");
+        rest.split('"').next().and_then(|number| number.parse::<u64>().ok())
+    };
+    let wanted = end(&mut writer);
+    assert!(wanted > Some(0));
+    let mut reader = client(slave_port);
+    eventually(20, "the slave has the message", || end(&mut reader) == wanted);
+    assert_eq!(remove(&mut server.client(), "ba").code, 0, "the master goes, its slave stays");
+    assert_eq!(end(&mut reader), wanted);
+    assert!(server.stop().success());
 }
 
 fn refusals_leave_nothing_behind(frontend: Frontend) {
