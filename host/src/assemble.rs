@@ -314,6 +314,8 @@ fn store_config(settings: &BrokerSettings, total_memory: u64) -> StoreConfig {
         read_only_commit_log_dirs: dirs(keys.read_only_commit_log_store_paths.as_ref()),
         commit_log_file_size: at_least_0(keys.mapped_file_size_commit_log),
         consume_queue_file_size: at_least_0(keys.mapped_file_size_consume_queue),
+        enable_ext: keys.enable_consume_queue_ext,
+        ext_file_size: at_least_0(keys.mapped_file_size_consume_queue_ext),
         batch_queue_file_size: at_least_0(keys.mapper_file_size_batch_consume_queue),
         timer_log_file_size: at_least_0(keys.mapped_file_size_timer_log),
         flush_type: match keys.flush_disk_type {

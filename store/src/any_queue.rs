@@ -8,10 +8,11 @@ use sansmq_core::store::pull::{QueueSource, offset_by_time};
 use sansmq_core::store::{Boundary, QueueBounds, QueueEntry};
 
 use crate::batch_queue::{BatchEntry, BatchQueue};
-use crate::consume_queue::ConsumeQueue;
 use crate::error::StoreError;
+use crate::ext_units::ExtUnits;
 use crate::file_store::ColdRange;
 use crate::mapped::DirtyRange;
+use crate::simple_queue::SimpleQueue;
 
 /// `queue.type` of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl Kind {
 /// A queue of a topic.
 #[derive(Debug)]
 pub(crate) enum AnyQueue {
-    Simple(ConsumeQueue),
+    Simple(SimpleQueue),
     Batch(BatchQueue),
 }
 
@@ -41,7 +42,7 @@ pub(crate) enum AnyQueue {
 macro_rules! files {
     ($self:ident, $queue:ident => $call:expr) => {
         match $self {
-            AnyQueue::Simple($queue) => $call,
+            AnyQueue::Simple(SimpleQueue { units: $queue, .. }) => $call,
             AnyQueue::Batch(BatchQueue { units: $queue }) => $call,
         }
     };
@@ -58,7 +59,7 @@ impl AnyQueue {
     /// Next free queue offset.
     pub(crate) fn max(&self) -> i64 {
         match self {
-            AnyQueue::Simple(queue) => queue.max(),
+            AnyQueue::Simple(queue) => queue.units.max(),
             AnyQueue::Batch(queue) => queue.max(),
         }
     }
@@ -66,7 +67,7 @@ impl AnyQueue {
     /// Appends the entry of a record that stands for `count` messages; false when its file cannot be opened.
     pub(crate) fn push(&mut self, entry: QueueEntry, store_time: i64, count: u16) -> bool {
         match self {
-            AnyQueue::Simple(queue) => queue.push(entry),
+            AnyQueue::Simple(queue) => queue.push(entry, store_time),
             AnyQueue::Batch(queue) => {
                 let base = queue.max();
                 queue.units.push(BatchEntry { entry, store_time, base, count })
@@ -83,7 +84,7 @@ impl AnyQueue {
         count: u16,
     ) -> io::Result<()> {
         match self {
-            AnyQueue::Simple(queue) => queue.put(offset, entry),
+            AnyQueue::Simple(queue) => queue.put(offset, entry, store_time),
             AnyQueue::Batch(queue) => queue.put(BatchEntry { entry, store_time, base: offset, count }),
         }
     }
@@ -114,11 +115,17 @@ impl AnyQueue {
     }
 
     pub(crate) fn reserve(&mut self, count: u32) -> io::Result<()> {
-        files!(self, queue => queue.reserve(count))
+        match self {
+            AnyQueue::Simple(queue) => queue.reserve(count),
+            AnyQueue::Batch(queue) => queue.units.reserve(count),
+        }
     }
 
     pub(crate) fn drop_from(&mut self, log_offset: u64) -> Result<(), StoreError> {
-        files!(self, queue => queue.drop_from(log_offset))
+        match self {
+            AnyQueue::Simple(queue) => queue.drop_from(log_offset),
+            AnyQueue::Batch(queue) => queue.units.drop_from(log_offset),
+        }
     }
 
     pub(crate) fn drop_unverified(&mut self, scanned_from: u64) -> Result<(), StoreError> {
@@ -138,27 +145,46 @@ impl AnyQueue {
     }
 
     pub(crate) fn take_expired(&mut self, log_start: u64, durable: u64) -> Vec<PathBuf> {
-        files!(self, queue => queue.take_expired(log_start, durable))
+        match self {
+            AnyQueue::Simple(queue) => queue.take_expired(log_start, durable),
+            AnyQueue::Batch(queue) => queue.units.take_expired(log_start, durable),
+        }
     }
 
     pub(crate) fn bytes_on_disk(&self) -> u64 {
-        files!(self, queue => queue.bytes_on_disk())
+        let ext = self.ext().map_or(0, ExtUnits::bytes_on_disk);
+        ext + files!(self, queue => queue.bytes_on_disk())
     }
 
     pub(crate) fn close_mappings(&mut self) {
         files!(self, queue => queue.close_mappings());
+        if let AnyQueue::Simple(SimpleQueue { ext: Some(ext), .. }) = self {
+            ext.close_mappings();
+        }
     }
 
     pub(crate) fn dirty_pages(&self) -> u64 {
-        files!(self, queue => queue.dirty_pages())
+        let ext = self.ext().map_or(0, ExtUnits::dirty_pages);
+        ext + files!(self, queue => queue.dirty_pages())
     }
 
     pub(crate) fn take_dirty(&mut self, ranges: &mut Vec<DirtyRange>, dirs: &mut Vec<PathBuf>) {
         files!(self, queue => queue.take_dirty(ranges, dirs));
+        if let AnyQueue::Simple(SimpleQueue { ext: Some(ext), .. }) = self {
+            ext.take_dirty(ranges, dirs);
+        }
     }
 
     pub(crate) fn dir(&self) -> &Path {
         files!(self, queue => queue.dir())
+    }
+
+    /// The extension units of its entries.
+    pub(crate) fn ext(&self) -> Option<&ExtUnits> {
+        match self {
+            AnyQueue::Simple(queue) => queue.ext.as_deref(),
+            AnyQueue::Batch(_) => None,
+        }
     }
 }
 

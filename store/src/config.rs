@@ -37,6 +37,10 @@ pub struct StoreConfig {
     pub consume_queue_file_size: u64,
     /// `mapperFileSizeBatchConsumeQueue` (spelled so); rounded up to whole entries.
     pub batch_queue_file_size: u64,
+    /// `enableConsumeQueueExt`: entries of queues get extension units.
+    pub enable_ext: bool,
+    /// `mappedFileSizeConsumeQueueExt`.
+    pub ext_file_size: u64,
     /// `mappedFileSizeTimerLog`.
     pub timer_log_file_size: u64,
     pub flush_type: FlushType,
@@ -113,6 +117,8 @@ impl StoreConfig {
             commit_log_file_size: 1 << 30,
             consume_queue_file_size: 6_000_000,
             batch_queue_file_size: 13_800_000,
+            enable_ext: false,
+            ext_file_size: 50_331_648,
             timer_log_file_size: 100 * 1024 * 1024,
             flush_type: FlushType::Async,
             flush_log_interval_ms: 500,
@@ -167,6 +173,9 @@ impl StoreConfig {
         }
         if !(batch..=1 << 40).contains(&self.batch_queue_file_size) {
             return bad("mapperFileSizeBatchConsumeQueue", self.batch_queue_file_size);
+        }
+        if !(64..=1 << 40).contains(&self.ext_file_size) {
+            return bad("mappedFileSizeConsumeQueueExt", self.ext_file_size);
         }
         if !(68..=1 << 40).contains(&self.timer_log_file_size) {
             return bad("mappedFileSizeTimerLog", self.timer_log_file_size);

@@ -22,7 +22,7 @@ use crate::segments;
 /// Space is taken this many bytes ahead of the entries.
 const AHEAD: u64 = 64 * 1024;
 /// So many entries at the end of a queue are not asked about.
-const HOT_ENTRIES: u64 = 4096;
+pub(crate) const HOT_ENTRIES: u64 = 4096;
 /// Stands for entries in front of the first real one when a queue does not start at 0.
 const FILLER: QueueEntry = QueueEntry { offset: 0, size: i32::MAX as u32, tags_code: 0 };
 

@@ -2,6 +2,7 @@
 //! (`spec/store.md` sections 1 and 4). A topic is in one of the two.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,8 +14,10 @@ use crate::config::StoreConfig;
 use crate::consume_queue::ConsumeQueue;
 use crate::disk::DiskRef;
 use crate::error::StoreError;
+use crate::ext_units::{EXT_DIR, ExtUnits};
 use crate::mapped::DirtyRange;
 use crate::segments;
+use crate::simple_queue::SimpleQueue;
 
 #[derive(Debug)]
 pub(crate) struct Queues {
@@ -24,6 +27,8 @@ pub(crate) struct Queues {
     dir: PathBuf,
     file_size: u64,
     batch_file_size: u64,
+    /// With `enableConsumeQueueExt`.
+    ext_file_size: Option<u64>,
     /// In order, so that the same history touches files in the same order.
     topics: BTreeMap<Box<str>, BTreeMap<i32, AnyQueue>>,
     /// How many of them are light.
@@ -43,6 +48,7 @@ impl Queues {
             dir: config.root.join(Kind::Simple.dir()),
             file_size: config.consume_queue_file_size,
             batch_file_size: config.batch_queue_file_size,
+            ext_file_size: config.enable_ext.then_some(config.ext_file_size),
             topics: BTreeMap::new(),
             light: 0,
             created: false,
@@ -77,8 +83,17 @@ impl Queues {
             let disk = self.disk.clone();
             let (queue, lost) = match kind {
                 Kind::Simple => {
-                    let (queue, lost) = ConsumeQueue::load(disk, dir, self.file_size, repair)?;
-                    (AnyQueue::Simple(queue), lost)
+                    let ext = self.ext_place(topic_dir.file_name(), id);
+                    let (units, mut lost) = ConsumeQueue::load(disk, dir, self.file_size, repair)?;
+                    let ext = match ext {
+                        None => None,
+                        Some((dir, size)) => {
+                            let (ext, units_lost) = ExtUnits::load(self.disk.clone(), dir, size, repair)?;
+                            lost |= units_lost;
+                            Some(Box::new(ext))
+                        }
+                    };
+                    (AnyQueue::Simple(SimpleQueue { units, ext }), lost)
                 }
                 Kind::Batch => {
                     let (queue, lost) = BatchQueue::load(disk, dir, self.batch_file_size, repair)?;
@@ -91,6 +106,22 @@ impl Queues {
         Ok(queues)
     }
 
+    /// Where the extension units of a queue lie, and how large their files are, if it has any. Light queues have
+    /// none, as in the reference.
+    fn ext_place(&self, topic: Option<&OsStr>, id: i32) -> Option<(PathBuf, u64)> {
+        let (topic, size) = topic.zip(self.ext_file_size)?;
+        let has = !topic.to_str().is_some_and(light::is_light);
+        has.then(|| (self.root.join(EXT_DIR).join(topic).join(id.to_string()), size))
+    }
+
+    /// Removes a queue's files.
+    fn remove_files(disk: &DiskRef, queue: &AnyQueue) -> Result<(), StoreError> {
+        for dir in queue.ext().map(ExtUnits::dir).into_iter().chain([queue.dir()]) {
+            disk.remove_tree(dir).map_err(StoreError::io("remove", dir))?;
+        }
+        Ok(())
+    }
+
     /// Takes a topic's queues over. Of two kinds of the same topic, which a crash between a deletion and what
     /// came after it can leave behind, the one with the newer records counts.
     fn adopt(&mut self, topic: &str, queues: BTreeMap<i32, AnyQueue>) -> Result<(), StoreError> {
@@ -100,7 +131,7 @@ impl Queues {
             let gone = if stays { &queues } else { known };
             for queue in gone.values() {
                 tracing::warn!(path = %queue.dir().display(), "queues of another type than the topic's, removed");
-                self.disk.remove_tree(queue.dir()).map_err(StoreError::io("remove", queue.dir()))?;
+                Self::remove_files(&self.disk, queue)?;
             }
             if stays {
                 return Ok(());
@@ -135,7 +166,11 @@ impl Queues {
             let dir = self.root.join(kind.dir()).join(topic).join(queue_id.to_string());
             let disk = self.disk.clone();
             let queue = match kind {
-                Kind::Simple => AnyQueue::Simple(ConsumeQueue::new(disk, dir, self.file_size)),
+                Kind::Simple => {
+                    let ext = self.ext_place(Some(OsStr::new(topic)), queue_id);
+                    let ext = ext.map(|(dir, size)| Box::new(ExtUnits::new(disk.clone(), dir, size)));
+                    AnyQueue::Simple(SimpleQueue { units: ConsumeQueue::new(disk, dir, self.file_size), ext })
+                }
                 Kind::Batch => AnyQueue::Batch(BatchQueue::new(disk, dir, self.batch_file_size)),
             };
             self.topics.entry(topic.into()).or_default().insert(queue_id, queue);
@@ -146,7 +181,7 @@ impl Queues {
     /// Removes a topic's queues for good: newer records are of another kind.
     pub(crate) fn drop_topic(&mut self, topic: &str) -> Result<(), StoreError> {
         for queue in self.topics.remove(topic).unwrap_or_default().into_values() {
-            self.disk.remove_tree(queue.dir()).map_err(StoreError::io("remove", queue.dir()))?;
+            Self::remove_files(&self.disk, &queue)?;
         }
         self.light -= usize::from(light::is_light(topic)).min(self.light);
         Ok(())
@@ -176,24 +211,29 @@ impl Queues {
         let kind = queues.values().next().map_or(Kind::Simple, AnyQueue::kind);
         drop(queues);
         self.light -= usize::from(light::is_light(topic)).min(self.light);
-        let from = self.root.join(kind.dir()).join(topic);
-        if self.disk.entry(&from)?.is_none() {
-            return Ok(false);
+        let mut found = false;
+        // the units first: entries without them are a known case, units without entries would stay
+        for (below, to) in [(EXT_DIR, "units"), (kind.dir(), "entries")] {
+            let from = self.root.join(below).join(topic);
+            if self.disk.entry(&from)?.is_some() {
+                if let Some(parent) = trash.parent() {
+                    self.disk.create_dir(parent)?;
+                }
+                self.disk.create_dir(trash)?;
+                self.disk.rename(&from, &trash.join(to))?;
+                found = true;
+            }
         }
-        if let Some(parent) = trash.parent() {
-            self.disk.create_dir(parent)?;
-        }
-        self.disk.rename(&from, trash)?;
-        self.created = true;
-        Ok(true)
+        self.created |= found;
+        Ok(found)
     }
 
     /// Removes every queue: there is no log they could speak of.
     pub(crate) fn clear(&mut self) -> Result<(), StoreError> {
         self.topics.clear();
         self.light = 0;
-        for kind in [Kind::Simple, Kind::Batch] {
-            let dir = self.root.join(kind.dir());
+        for below in [EXT_DIR, Kind::Simple.dir(), Kind::Batch.dir()] {
+            let dir = self.root.join(below);
             self.disk.remove_tree(&dir).map_err(StoreError::io("remove", &dir))?;
         }
         Ok(())
@@ -213,9 +253,11 @@ impl Queues {
         dirs.extend(topics);
         if new_topic || !dirs.is_empty() {
             dirs.push(self.dir.clone());
-            let batch = self.root.join(Kind::Batch.dir());
-            if dirs.iter().any(|dir| dir.starts_with(&batch)) {
-                dirs.push(batch);
+            for below in [Kind::Batch.dir(), EXT_DIR] {
+                let below = self.root.join(below);
+                if dirs.iter().any(|dir| dir.starts_with(&below)) {
+                    dirs.push(below);
+                }
             }
             dirs.push(self.root.clone());
         }

@@ -155,7 +155,9 @@ impl TagFilter<'_> {
         match self {
             TagFilter::All => true,
             #[allow(clippy::cast_possible_truncation)] // the hash is the low half, `spec/store.md` section 13
-            TagFilter::Codes(codes) => codes.contains(&(tags_code as i32)) || tags_code < i64::from(i32::MIN),
+            TagFilter::Codes(codes) => {
+                codes.contains(&(tags_code as i32)) || pull::ext_position(tags_code).is_some()
+            }
         }
     }
 }

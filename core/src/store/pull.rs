@@ -10,6 +10,17 @@ use crate::message::record::{self, Head};
 /// Bytes of a consume-queue entry.
 pub const ENTRY_LEN: u32 = 20;
 
+/// The position in a queue's extension files that a value in the place of a tags code stands for; `None` when it
+/// is a tags code (`spec/store.md` section 4, `ConsumeQueueExt`).
+#[must_use]
+pub fn ext_position(tags_code: i64) -> Option<u64> {
+    if tags_code < i64::from(i32::MIN) {
+        Some(tags_code.wrapping_sub(i64::MIN).cast_unsigned())
+    } else {
+        None
+    }
+}
+
 /// A queue's entries.
 pub trait QueueSource {
     /// All there is, visible or not.

@@ -41,6 +41,8 @@ impl Golden {
             commit_log_file_size: number("mappedFileSizeCommitLog", 131_072),
             consume_queue_file_size: number("mappedFileSizeConsumeQueue", 4_000),
             batch_queue_file_size: number("mapperFileSizeBatchConsumeQueue", 4_600),
+            enable_ext: config["enableConsumeQueueExt"] == "true",
+            ext_file_size: number("mappedFileSizeConsumeQueueExt", 8_192),
             timer_log_file_size: number("mappedFileSizeTimerLog", 5_200),
             index_slots: 200,
             index_entries: 400,

@@ -44,6 +44,7 @@ pub fn small_config(root: &Path) -> StoreConfig {
         commit_log_file_size: 4096,
         consume_queue_file_size: 200,
         batch_queue_file_size: 46 * 4,
+        ext_file_size: 70,
         index_slots: 8,
         index_entries: 16,
         max_message_size: 2048,

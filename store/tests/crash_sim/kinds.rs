@@ -18,6 +18,8 @@ pub fn configure(dice: &mut Dice, config: StoreConfig) -> StoreConfig {
         append_prop_crc,
         verify_prop_crc: append_prop_crc && dice.one_in(2),
         batch_queue_file_size: 46 * (2 + dice.roll(6)),
+        enable_ext: dice.one_in(2),
+        ext_file_size: 64 + dice.roll(200),
         ..config
     }
 }
