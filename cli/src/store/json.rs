@@ -67,6 +67,8 @@ fn queue(queue: &QueueSummary) -> Json {
         ("fillers", int(queue.fillers)),
         ("firstRecord", int(queue.first_record)),
         ("lastRecord", int(queue.last_record)),
+        ("batch", Json::Bool(queue.is_batch)),
+        ("extUnits", int(queue.ext_units)),
     ])
 }
 

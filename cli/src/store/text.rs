@@ -27,7 +27,12 @@ pub fn print(report: &Report, verified: bool, out: &mut dyn Write) -> io::Result
     writeln!(out, "\n{:<40} {:>5} {:>12} {:>12} {:>6}", "queue", "id", "min", "max", "files")?;
     for queue in &report.queues {
         let (topic, id) = (&queue.topic, queue.queue_id);
-        writeln!(out, "{topic:<40} {id:>5} {:>12} {:>12} {:>6}", queue.min, queue.max, queue.files)?;
+        write!(out, "{topic:<40} {id:>5} {:>12} {:>12} {:>6}", queue.min, queue.max, queue.files)?;
+        match (queue.is_batch, queue.ext_units) {
+            (true, _) => writeln!(out, "  inner batches")?,
+            (false, 0) => writeln!(out)?,
+            (false, units) => writeln!(out, "  {units} extension units")?,
+        }
     }
     writeln!(out, "\n{:<22} {:>12} {:>14} {:>14}", "index file", "entries", "first byte", "last byte")?;
     for file in &report.index {

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use sansmq_core::message::record::{self, BLANK_LEN, Head, Record};
-use sansmq_core::message::{prop_crc, sysflag};
+use sansmq_core::message::{light, prop_crc, sysflag};
 
 use super::{Report, segment_files};
 
@@ -244,8 +244,13 @@ fn look_at_record(
 }
 
 fn count(counted: &mut Counted, found: &Record<'_>) {
-    let plain = found.sys_flag & sysflag::INNER_BATCH == 0;
-    if let Some(topic) = found.topic_str().filter(|_| plain && sysflag::enters_queue(found.sys_flag)) {
-        *counted.entry((topic.to_owned(), found.queue_id)).or_default() += 1;
+    let Some(topic) = found.topic_str().filter(|_| sysflag::enters_queue(found.sys_flag)) else { return };
+    *counted.entry((topic.to_owned(), found.queue_id)).or_default() += 1;
+    if found.sys_flag & sysflag::INNER_BATCH == 0 && light::applies_to(topic) {
+        let names = found.property(light::NAMES).unwrap_or_default();
+        let offsets = found.property(light::OFFSETS).unwrap_or_default();
+        for (name, _) in light::places(names, offsets).filter(|(name, _)| *name != topic) {
+            *counted.entry((name.to_owned(), light::QUEUE_ID)).or_default() += 1;
+        }
     }
 }

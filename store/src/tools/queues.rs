@@ -1,14 +1,20 @@
-//! Consume queues: `consumequeue/<topic>/<queueId>/`.
+//! Queues of both kinds, `consumequeue/<topic>/<queueId>/` and `batchconsumequeue/…`, and the extension units in
+//! `consumequeue_ext/…`.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sansmq_core::message::record;
+use sansmq_core::message::{record, sysflag};
+use sansmq_core::store::pull::ext_position;
+use sansmq_core::store::stamp::INNER_BASE;
 
 use super::log::{Counted, LogReader};
 use super::{Report, segment_files};
 
+/// Bytes of an entry of each kind.
 const ENTRY: usize = 20;
+const BATCH_ENTRY: usize = 46;
 
 /// A consume queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +30,10 @@ pub struct QueueSummary {
     /// Log offsets of the first and last record with an entry.
     pub first_record: u64,
     pub last_record: u64,
+    /// `queue.type=BatchCQ`: an entry stands for all messages of a record.
+    pub is_batch: bool,
+    /// Entries with an extension unit.
+    pub ext_units: u64,
 }
 
 fn directories(dir: &Path) -> io::Result<Vec<PathBuf>> {
@@ -50,13 +60,16 @@ pub(super) fn walk(
     counted: &Counted,
     report: &mut Report,
 ) -> io::Result<()> {
-    for topic_dir in directories(&root.join("consumequeue"))? {
+    let of = |below: &str| directories(&root.join(below));
+    let both = of("consumequeue")?.into_iter().map(|dir| (dir, false));
+    for (topic_dir, is_batch) in both.chain(of("batchconsumequeue")?.into_iter().map(|dir| (dir, true))) {
         let topic = topic_dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         for dir in directories(&topic_dir)? {
             let id = dir.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
             let Some(queue_id) = id else { continue };
-            let queue = QueueSummary { topic: topic.clone(), queue_id, ..Default::default() };
-            walk_queue(&dir, queue, log, verify, counted, report)?;
+            let queue = QueueSummary { topic: topic.clone(), queue_id, is_batch, ..Default::default() };
+            let ext = ext_files(&root.join("consumequeue_ext").join(&topic).join(queue_id.to_string()))?;
+            walk_queue(&dir, &ext, queue, log, verify, counted, report)?;
         }
     }
     if verify {
@@ -73,8 +86,26 @@ pub(super) fn walk(
     Ok(())
 }
 
+/// Files of extension units, by first byte.
+type ExtFiles = BTreeMap<u64, Vec<u8>>;
+
+fn ext_files(dir: &Path) -> io::Result<ExtFiles> {
+    let files = segment_files(dir)?.into_iter();
+    files.map(|(base, path, _)| Ok((base, std::fs::read(path)?))).collect()
+}
+
+/// The tags code in the unit at a position.
+fn unit_at(files: &ExtFiles, position: u64) -> Option<i64> {
+    let (base, bytes) = files.range(..=position).next_back()?;
+    let unit = bytes.get(usize::try_from(position - base).ok()?..)?;
+    let size = unit.first_chunk().copied().map_or(0, i16::from_be_bytes);
+    let whole = usize::try_from(size).is_ok_and(|size| (20..=unit.len()).contains(&size));
+    unit.get(2..10)?.first_chunk().copied().map(i64::from_be_bytes).filter(|_| whole)
+}
+
 fn walk_queue(
     dir: &Path,
+    ext: &ExtFiles,
     mut queue: QueueSummary,
     log: &LogReader,
     verify: bool,
@@ -83,22 +114,23 @@ fn walk_queue(
 ) -> io::Result<()> {
     let files = segment_files(dir)?;
     queue.files = files.len();
+    let unit = if queue.is_batch { BATCH_ENTRY } else { ENTRY };
     let size = files.first().map_or(0, |(_, _, len)| *len);
     let first = files.first().map_or(0, |(base, _, _)| *base);
     let (mut expected, mut ended, mut entries) = (first, false, 0u64);
-    queue.min = (first / ENTRY as u64) as i64;
+    queue.min = if queue.is_batch { 0 } else { (first / ENTRY as u64) as i64 };
     queue.max = queue.min;
     for (base, path, len) in &files {
         if *base != expected {
             report.find(path, 0, true, format!("a gap: the file that starts at byte {expected} is missing"));
         }
-        if *len != size || len % ENTRY as u64 != 0 {
+        if *len != size || len % unit as u64 != 0 {
             report.find(path, 0, true, format!("{len} bytes, other files have {size}"));
         }
         expected = base.saturating_add(size);
         let bytes = std::fs::read(path)?;
-        for (n, entry) in bytes.chunks_exact(ENTRY).enumerate() {
-            let at = (n * ENTRY) as u64;
+        for (n, entry) in bytes.chunks_exact(unit).enumerate() {
+            let at = (n * unit) as u64;
             let long = |from: usize| entry[from..].first_chunk().copied().map_or(0, u64::from_be_bytes);
             let record_at = long(0);
             let record_size = entry[8..].first_chunk().copied().map_or(0, u32::from_be_bytes);
@@ -110,15 +142,33 @@ fn walk_queue(
                 report.find(path, at, report.clean, "an entry behind the end of the queue");
                 break;
             }
-            let offset = ((base + at) / ENTRY as u64) as i64;
-            queue.max = offset + 1;
+            let (offset, end) = match entry.get(28..38) {
+                Some(place) => {
+                    let count = place[8..].first_chunk().copied().map_or(0, u16::from_be_bytes);
+                    (long(28) as i64, (long(28) as i64).saturating_add(count.into()))
+                }
+                None => (((base + at) / ENTRY as u64) as i64, ((base + at) / ENTRY as u64) as i64 + 1),
+            };
+            queue.max = end;
             if (record_at, record_size) == (0, i32::MAX as u32) {
                 queue.fillers += 1;
                 continue;
             }
             if record_at < report.log_start {
-                queue.min = offset + 1;
+                queue.min = end;
                 continue;
+            }
+            if let Some(position) = ext_position(long(12) as i64) {
+                queue.ext_units += 1;
+                if verify && unit_at(ext, position).is_none() {
+                    // filters let such messages pass
+                    report.find(
+                        path,
+                        at,
+                        report.clean,
+                        format!("entry {offset} names extension unit {position}, which is not there"),
+                    );
+                }
             }
             if entries == 0 {
                 queue.first_record = record_at;
@@ -165,12 +215,16 @@ fn mismatch(
     }
     // a record can be in light queues besides its own
     let light = queue.topic.starts_with("%LMQ%");
-    let place = (found.topic_str(), found.queue_id, found.queue_offset);
+    let first = match found.sys_flag & sysflag::INNER_BATCH {
+        0 => found.queue_offset,
+        _ => found.property(INNER_BASE).and_then(|text| text.parse().ok()).unwrap_or(-1),
+    };
+    let place = (found.topic_str(), found.queue_id, first);
     if !light && place != (Some(queue.topic.as_str()), queue.queue_id, offset) {
         let topic = found.topic_str().unwrap_or("?");
         return Ok(Some(format!(
             "entry {offset} leads to a record of {topic}/{} with queue offset {}",
-            found.queue_id, found.queue_offset
+            found.queue_id, first
         )));
     }
     Ok(None)
