@@ -27,6 +27,22 @@ pub enum StoreError {
     /// Another process (or another store in this one) has the directory open.
     #[error("{} is locked: the store is already open elsewhere", path.display())]
     Locked { path: PathBuf },
+    /// Something the member of a raft group has acknowledged cannot be read any more.
+    #[error(
+        "{} is damaged at byte {offset}: {why}. Restore it from a copy of this moment; or, if the other members \
+         are intact, move the directory of this one away and start it again: they will fill it up",
+        path.display()
+    )]
+    RaftDamaged { path: PathBuf, offset: u64, why: String },
+    /// A record that does not follow the last one of a raft log.
+    #[error("record {found} cannot be appended to the raft log, which goes on with record {expected}")]
+    RaftOrder { expected: u64, found: u64 },
+    /// A record no file of a raft log can take.
+    #[error("a record of {bytes} bytes is too long for the raft log; expected at most {limit}")]
+    RaftTooLong { bytes: usize, limit: usize },
+    /// Writes to a raft directory have ended with an earlier failure.
+    #[error("{} takes no more writes until it is opened again, because an earlier one failed: {why}", path.display())]
+    RaftStopped { path: PathBuf, why: String },
     /// A size or limit that cannot work.
     #[error("store configuration: {0}")]
     Config(String),
