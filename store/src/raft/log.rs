@@ -18,6 +18,8 @@ use crate::segments::{path_of, regular_files};
 #[derive(Debug)]
 pub(super) struct Log {
     dir: PathBuf,
+    /// Size of new files, unless a single record needs more.
+    file_bytes: usize,
     /// First indexes of the files in front of the last one, in order.
     older: Vec<u64>,
     last: Segment,
@@ -69,6 +71,7 @@ impl Log {
     pub fn open(
         disk: &DiskRef,
         dir: &Path,
+        file_bytes: usize,
         purge: Checked,
         used: bool,
         image: &mut RaftImage,
@@ -88,9 +91,10 @@ impl Log {
             if used || purged.is_some() {
                 return Err(damaged(dir, 0, "the files of the log are missing".to_owned()));
             }
-            let last = Segment::create(disk, dir, 0, &[], 0)?;
+            let last = Segment::create(disk, dir, file_bytes, 0, &[], 0)?;
             return Ok(Log {
                 dir: dir.into(),
+                file_bytes,
                 older: found,
                 last,
                 next: 0,
@@ -143,9 +147,10 @@ impl Log {
         let last = if durable == end as u64 && scan.torn == 0 {
             Segment::open(disk, path, *newest, bytes.len(), end)?
         } else {
-            Segment::create(disk, dir, *newest, &bytes[HEAD..end], 0)?
+            Segment::create(disk, dir, file_bytes, *newest, &bytes[HEAD..end], 0)?
         };
-        let mut log = Log { dir: dir.into(), older, last, next, purge, purged, buffer: Vec::new() };
+        let mut log =
+            Log { dir: dir.into(), file_bytes, older, last, next, purge, purged, buffer: Vec::new() };
         log.finish_purge(disk)?;
         Ok(log)
     }
@@ -159,7 +164,7 @@ impl Log {
         if !self.last.fits(bytes) {
             // a file that has a successor is durable
             self.last.sync()?;
-            let fresh = Segment::create(disk, &self.dir, self.next, &[], bytes)?;
+            let fresh = Segment::create(disk, &self.dir, self.file_bytes, self.next, &[], bytes)?;
             self.older.push(self.last.first());
             self.last = fresh;
         }
@@ -189,7 +194,8 @@ impl Log {
         let keep = usize::try_from(index.saturating_sub(self.last.first())).unwrap_or(usize::MAX);
         let end = scan.starts.get(keep).copied().unwrap_or(HEAD);
         // never in place: half of the records that are to go would look like damage
-        self.last = Segment::create(disk, &self.dir, self.last.first(), &bytes[HEAD..end], 0)?;
+        self.last =
+            Segment::create(disk, &self.dir, self.file_bytes, self.last.first(), &bytes[HEAD..end], 0)?;
         self.next = index;
         Ok(())
     }
@@ -216,7 +222,7 @@ impl Log {
     fn finish_purge(&mut self, disk: &dyn Disk) -> Result<(), StoreError> {
         let start = behind(self.purged);
         if self.next < start {
-            let fresh = Segment::create(disk, &self.dir, start, &[], 0)?;
+            let fresh = Segment::create(disk, &self.dir, self.file_bytes, start, &[], 0)?;
             self.older.push(self.last.first());
             self.last = fresh;
             self.next = start;

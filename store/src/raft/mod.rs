@@ -25,6 +25,9 @@ use crate::lock::DirLock;
 use checked::Checked;
 use log::Log;
 
+/// Usual size of a file of the log.
+const FILE_BYTES: usize = 1 << 20;
+
 /// Something an operator should know about a directory that was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RaftNote {
@@ -78,6 +81,20 @@ impl RaftDisk {
     /// The directory is open elsewhere, a file operation failed, or something that was acknowledged is missing
     /// or damaged; nothing is cut or replaced then.
     pub fn open(disk: DiskRef, dir: &Path, id: NodeId) -> Result<(Self, RaftImage), StoreError> {
+        Self::open_sized(disk, dir, id, FILE_BYTES)
+    }
+
+    /// As [`RaftDisk::open`], with another size for new files of the log, in bytes. Those that are there keep
+    /// theirs.
+    ///
+    /// # Errors
+    /// As [`RaftDisk::open`].
+    pub fn open_sized(
+        disk: DiskRef,
+        dir: &Path,
+        id: NodeId,
+        file_bytes: usize,
+    ) -> Result<(Self, RaftImage), StoreError> {
         let root = dir.join(format!("sansmq-raft-{id}"));
         let lock = DirLock::acquire(disk.as_ref(), &root)?;
         let log_dir = root.join("log");
@@ -94,7 +111,7 @@ impl RaftDisk {
         };
         let mut notes = Vec::new();
         let used = image.vote.is_some() || image.snapshot.is_some();
-        let log = Log::open(&disk, &log_dir, purge, used, &mut image, &mut notes)?;
+        let log = Log::open(&disk, &log_dir, file_bytes, purge, used, &mut image, &mut notes)?;
         let foreign = dir.join(format!("dledger-{id}"));
         if disk
             .entry(&foreign)

@@ -28,8 +28,6 @@ const MAGIC: &[u8; 8] = b"SMQRLOG1";
 const MARK_AT: usize = 24;
 /// Where records begin.
 pub(super) const HEAD: usize = 4096;
-/// Bytes of a file, unless a single record needs more.
-pub(super) const SIZE: usize = 1 << 20;
 /// No file is larger: the mark has 4 bytes.
 const LARGEST: usize = 1 << 31;
 
@@ -113,18 +111,19 @@ impl Segment {
         Ok(Segment { path, first, table, size, written: end, durable: end })
     }
 
-    /// Makes the file that begins with record `first`, with `records` (encoded) in it and room for `room` bytes
-    /// more, and puts it in the place of one of that name. Durable on return.
+    /// Makes the file that begins with record `first`, of at least `least` bytes, with `records` (encoded) in it
+    /// and room for `room` bytes more, and puts it in the place of one of that name. Durable on return.
     pub fn create(
         disk: &dyn Disk,
         dir: &Path,
+        least: usize,
         first: u64,
         records: &[u8],
         room: usize,
     ) -> Result<Self, StoreError> {
         let path = path_of(dir, first);
         let end = HEAD + records.len();
-        let size = SIZE.max(end.saturating_add(room).next_multiple_of(HEAD));
+        let size = least.max(end.saturating_add(room).next_multiple_of(HEAD));
         if size > LARGEST {
             return Err(StoreError::RaftTooLong { bytes: room, limit: LARGEST - HEAD });
         }
