@@ -80,6 +80,12 @@ impl<S: Store> Node<S> {
                 }
                 self.drain_role(now, role);
             }
+            Input::RaftWritten { role, seq, result } => {
+                if let Some(machine) = self.roles.get_mut(role) {
+                    machine.raft_written(now, seq, result);
+                }
+                self.drain_role(now, role);
+            }
             Input::Listening { listener, result } => self.listening(now, listener, result),
             Input::StoreClosed { role } => self.store_closed(now, role),
             Input::Shutdown => self.shut_down(now),
@@ -296,6 +302,7 @@ impl<S: Store> Node<S> {
                 }
                 ServerOut::Oneway { to, command } => self.send(now, to, Waiting { call: None, command }),
                 ServerOut::Close(conn) => self.close(now, conn),
+                ServerOut::HangUp(addr) => self.hang_up(now, &addr),
                 ServerOut::Stream(out) => self.stream(now, role, out),
                 ServerOut::Save { token, path, data } => {
                     self.slots[role].under_way += 1;
@@ -330,6 +337,13 @@ impl<S: Store> Node<S> {
         if !connection.reading_paused && connection.outbound.len() > OUTBOUND_HIGH_BYTES {
             connection.reading_paused = true;
             self.outputs.push_back(Output::PauseReading { conn });
+        }
+    }
+
+    fn hang_up(&mut self, now: Now, addr: &str) {
+        if let Some(conn) = self.calls.dialled.get(addr).map(|dialled| dialled.conn) {
+            tracing::debug!(addr, "no answers: giving the connection up");
+            self.close(now, conn);
         }
     }
 

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use core::net::SocketAddr;
 
 use crate::container::BrokerFile;
+use crate::raft::RaftWrite;
 use crate::wire::ConnId;
 
 /// What a frontend tells a node. `D` is the store's finished job.
@@ -29,6 +30,9 @@ pub enum Input<'a, D> {
     Listening { listener: usize, result: Result<(), String> },
     /// The store of a broker that is gone is closed.
     StoreClosed { role: usize },
+    /// All writes of this role's raft log up to and including this one are durable, or this one failed and
+    /// later ones were not tried.
+    RaftWritten { role: usize, seq: u64, result: Result<(), String> },
     /// Stop in order: unregister, flush, close; [`Output::Stopped`] follows.
     Shutdown,
 }
@@ -97,6 +101,13 @@ pub enum Output<J> {
     Say {
         line: String,
         is_error: bool,
+    },
+    /// Write to this role's raft log on a helper thread, in order; answer with [`Input::RaftWritten`], one
+    /// answer for as many as were made durable together.
+    RaftWrite {
+        role: usize,
+        seq: u64,
+        op: RaftWrite,
     },
     /// The shutdown is complete.
     Stopped,

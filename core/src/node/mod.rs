@@ -184,6 +184,9 @@ impl<S: Store> Node<S> {
                 slot.under_way += 1;
                 return Some(Output::Job { role: index, job });
             }
+            if let Some((seq, op)) = role.poll_raft_write() {
+                return Some(Output::RaftWrite { role: index, seq, op });
+            }
         }
         if self.drain_by.is_some() && !self.stopped && (self.drain_over || self.drained()) {
             self.stopped = true;

@@ -2,7 +2,9 @@
 
 use crate::broker::Broker;
 use crate::container::{Container, Work};
+use crate::controller::Member;
 use crate::namesrv::Namesrv;
+use crate::raft::RaftWrite;
 use crate::store::Store;
 use crate::time::{Mono, Now};
 use crate::wire::{ServerIn, ServerOut};
@@ -14,6 +16,7 @@ pub enum Role<S: Store> {
     Container(Box<Container>),
     /// The place of a broker that is gone.
     Vacant,
+    Controller(Box<Member>),
 }
 
 impl<S: Store> Role<S> {
@@ -23,6 +26,7 @@ impl<S: Store> Role<S> {
             Role::Broker(machine) => machine.handle(now, input),
             Role::Container(machine) => machine.handle(now, input),
             Role::Vacant => {}
+            Role::Controller(machine) => machine.handle(now, input),
         }
     }
 
@@ -32,6 +36,7 @@ impl<S: Store> Role<S> {
             Role::Broker(machine) => machine.poll(),
             Role::Container(machine) => machine.poll(),
             Role::Vacant => None,
+            Role::Controller(machine) => machine.poll(),
         }
     }
 
@@ -41,13 +46,14 @@ impl<S: Store> Role<S> {
             Role::Broker(machine) => machine.deadline(),
             Role::Container(machine) => machine.deadline(),
             Role::Vacant => None,
+            Role::Controller(machine) => machine.deadline(),
         }
     }
 
     pub(super) fn poll_job(&mut self) -> Option<S::Job> {
         match self {
             Role::Broker(machine) => machine.poll_job(),
-            Role::Namesrv(_) | Role::Container(_) | Role::Vacant => None,
+            Role::Namesrv(_) | Role::Controller(_) | Role::Container(_) | Role::Vacant => None,
         }
     }
 
@@ -55,6 +61,19 @@ impl<S: Store> Role<S> {
         match self {
             Role::Container(machine) => machine.poll_work(),
             _ => None,
+        }
+    }
+
+    pub(super) fn poll_raft_write(&mut self) -> Option<(u64, RaftWrite)> {
+        match self {
+            Role::Controller(machine) => machine.poll_write(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn raft_written(&mut self, now: Now, seq: u64, result: Result<(), String>) {
+        if let Role::Controller(machine) = self {
+            machine.written(now, seq, result);
         }
     }
 
@@ -69,6 +88,7 @@ impl<S: Store> Role<S> {
             Role::Broker(machine) => machine.shutdown(now),
             Role::Container(machine) => machine.shutdown(),
             Role::Namesrv(_) | Role::Vacant => {}
+            Role::Controller(machine) => machine.shutdown(now),
         }
     }
 
@@ -78,6 +98,7 @@ impl<S: Store> Role<S> {
             Role::Namesrv(_) | Role::Vacant => true,
             Role::Broker(machine) => machine.is_stopped(),
             Role::Container(machine) => machine.is_stopped(),
+            Role::Controller(machine) => machine.is_stopped(),
         }
     }
 }

@@ -199,6 +199,8 @@ pub enum ServerOut {
         command: Command,
     },
     Close(ConnId),
+    /// Gives the connection to another server, `host:port`, up; the next thing sent there dials anew.
+    HangUp(String),
     Stream(StreamOut),
     /// Replaces a small file atomically, keeping the previous content as `<path>.bak`.
     Save {
