@@ -47,13 +47,13 @@ pub fn io_error(action: &str) -> impl FnOnce(io::Error) -> HostError {
 }
 
 /// Binds every listener, prints the boot lines and runs until the node has stopped.
-pub async fn run(launch: Launch) -> Result<(), HostError> {
+pub async fn run(mut launch: Launch) -> Result<(), HostError> {
     let (wake, woken) = bounded(1);
-    let workers = Workers::start(Arc::new(move || {
+    let wake = Arc::new(move || {
         // A full channel means that the task will look anyway.
         let _ = wake.try_send(());
-    }))
-    .map_err(io_error("start helper threads"))?;
+    });
+    let workers = Workers::start(wake, launch.raft.take()).map_err(io_error("start helper threads"))?;
     signals::listen(workers.notify()).map_err(io_error("listen for signals"))?;
     let listeners = listen::bind(launch.node.listeners())?;
     for line in &launch.boot_lines {

@@ -60,15 +60,15 @@ fn watch(registry: &Registry, index: usize, bind: &str) -> io::Result<TcpListene
 
 impl EventLoop {
     /// Binds every listener, then prints the boot lines.
-    pub fn start(launch: Launch) -> Result<Self, HostError> {
+    pub fn start(mut launch: Launch) -> Result<Self, HostError> {
         let poll = Poll::new().map_err(io_error("create an event queue"))?;
         let waker = Waker::new(poll.registry(), WAKER).map_err(io_error("create a waker"))?;
         let waker = Arc::new(waker);
-        let workers = Workers::start(Arc::new(move || {
+        let wake = Arc::new(move || {
             // It fails only when the queue is gone, and then nobody sleeps on it.
             let _ = waker.wake();
-        }))
-        .map_err(io_error("start helper threads"))?;
+        });
+        let workers = Workers::start(wake, launch.raft.take()).map_err(io_error("start helper threads"))?;
         signals::listen(workers.notify()).map_err(io_error("listen for signals"))?;
         let mut listeners = Vec::new();
         for (index, listener) in launch.node.listeners().iter().enumerate() {

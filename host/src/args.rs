@@ -76,6 +76,7 @@ pub fn parse(argv: impl IntoIterator<Item = String>) -> Result<Asked, HostError>
         Mode::Namesrv => usage::text("mqnamesrv"),
         Mode::Broker => usage::text("mqbroker"),
         Mode::Container => usage::text("mqbrokercontainer"),
+        Mode::Controller => usage::text("mqcontroller"),
         _ => usage::overview(&program),
     };
     let words = std::iter::once(program).chain(rest);
@@ -123,7 +124,7 @@ fn definition(mode: Mode) -> Command {
         Mode::Container => command.arg(value("brokers", "brokerConfigFiles").short('b')),
         _ => command,
     };
-    if mode == Mode::Namesrv {
+    if matches!(mode, Mode::Namesrv | Mode::Controller) {
         command
     } else {
         command.arg(flag("important", "printImportantConfig").short('m'))
@@ -132,7 +133,7 @@ fn definition(mode: Mode) -> Command {
 
 fn args(mode: Mode, found: &ArgMatches) -> Args {
     let text = |id: &str| found.get_one::<String>(id).cloned();
-    let important = mode != Mode::Namesrv && found.get_flag("important");
+    let important = !matches!(mode, Mode::Namesrv | Mode::Controller) && found.get_flag("important");
     let print = match (found.get_flag("items"), important) {
         (true, _) => Some(Print::AllItems),
         (false, true) => Some(Print::ImportantItems),

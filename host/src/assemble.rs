@@ -190,13 +190,6 @@ pub fn node_config(server: &NettyServerConfig) -> Result<NodeConfig, HostError> 
 pub fn add_namesrv(node: &mut Node, setup: NamesrvSetup, now: Now) -> Result<String, HostError> {
     let kv = load::read_table(&setup.config.kv_config_path)?;
     let bind = format!("{}:{}", setup.server.bind_address, setup.server.listen_port);
-    if setup.config.enable_controller_in_namesrv {
-        return Err(HostError::Value {
-            key: "enableControllerInNamesrv",
-            value: "true".to_owned(),
-            why: "is not served yet; expected false".to_owned(),
-        });
-    }
     let machine = Namesrv::new(setup.config, setup.server, setup.file, kv, now);
     let role = node.add_role(Role::Namesrv(Box::new(machine)));
     node.listen(Listener { bind: bind.clone(), role, fast_port: false });

@@ -1,7 +1,9 @@
 //! Why a process does not start.
 
 use sansmq_core::config::ConfigError;
+use sansmq_core::controller::GroupError;
 use sansmq_core::message::delay::DelayLevelError;
+use sansmq_core::raft::StartError;
 use sansmq_store::StoreError;
 
 /// An error that ends the start; [`HostError::exit_code`] is the reference's.
@@ -19,6 +21,11 @@ pub enum HostError {
     DelayLevel(#[from] DelayLevelError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The settings name no group of controllers.
+    #[error(transparent)]
+    Group(#[from] GroupError),
+    #[error("the controller's log cannot be used: {0}")]
+    Raft(#[from] StartError),
     #[error(
         "{path}: {why}; the previous version in {path}.bak is not usable either. Restore one of them, or move both away to start with an empty table"
     )]

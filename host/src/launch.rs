@@ -1,10 +1,12 @@
 //! From the command line to a node that is ready to listen.
 
 use sansmq_core::config::Surroundings;
+use sansmq_store::RaftDisk;
 use tracing_appender::non_blocking::WorkerGuard;
 
 use crate::args::{Args, Asked, Mode, Print, parse};
 use crate::assemble::{self, BrokerSetup, NamesrvSetup};
+use crate::controller::{ControllerSetup, add_controller};
 use crate::error::HostError;
 use crate::{Clock, Node, container, limits, logging, surroundings};
 
@@ -14,6 +16,8 @@ pub struct Launch {
     pub clock: Clock,
     /// Lines for stdout once every listener is bound.
     pub boot_lines: Vec<String>,
+    /// Of the controller, for the helper threads.
+    pub raft: Option<RaftDisk>,
     _log: WorkerGuard,
 }
 
@@ -76,13 +80,9 @@ pub fn launch(argv: impl IntoIterator<Item = String>) -> Result<Option<Launch>, 
         Mode::Namesrv => namesrv(&args, &host),
         Mode::Broker => broker(&args, &host),
         Mode::Standalone => standalone(&args, &host),
-        Mode::Controller => Err(not_served("controller")),
+        Mode::Controller => controller(&args, &host),
         Mode::Container => container(&args, &host),
     }
-}
-
-fn not_served(mode: &str) -> HostError {
-    HostError::NotServed(format!("{mode} is not served yet; standalone, namesrv, broker and container are"))
 }
 
 /// Ends the process as the reference does when it cannot start.
@@ -95,9 +95,15 @@ pub fn fail(error: &HostError) -> ! {
 }
 
 fn namesrv(args: &Args, host: &Surroundings) -> Result<Option<Launch>, HostError> {
-    let setup = namesrv_setup(args, host)?;
+    let host = &at_data(args, host);
+    let setup = NamesrvSetup::load(host, args.config_file.as_deref())?;
+    let controller = match setup.config.enable_controller_in_namesrv {
+        true => Some(ControllerSetup::load(host, args.config_file.as_deref())?),
+        false => None,
+    };
     if args.print.is_some() {
         print_items(&setup.entries(), None);
+        print_items(&controller.map(|controller| controller.own_entries()).unwrap_or_default(), None);
         return Ok(None);
     }
     let mut launch = begin(args, host, "namesrv", &setup.server)?;
@@ -105,15 +111,36 @@ fn namesrv(args: &Args, host: &Surroundings) -> Result<Option<Launch>, HostError
     let bind = assemble::add_namesrv(&mut launch.node, setup, now)?;
     launch.boot_lines.extend(loaded(args));
     launch.boot_lines.push(namesrv_line(&bind));
+    if let Some(controller) = controller {
+        launch.raft = Some(add_controller(&mut launch.node, controller, now)?);
+        launch.boot_lines.push(controller_line("ControllerManager"));
+    }
     Ok(Some(launch))
 }
 
-fn namesrv_setup(args: &Args, host: &Surroundings) -> Result<NamesrvSetup, HostError> {
+/// A controller in a process of its own.
+fn controller(args: &Args, host: &Surroundings) -> Result<Option<Launch>, HostError> {
+    let host = &at_data(args, host);
+    let setup = ControllerSetup::load(host, args.config_file.as_deref())?;
+    if args.print.is_some() {
+        print_items(&setup.entries(), None);
+        return Ok(None);
+    }
+    let mut launch = begin(args, host, "controller", &setup.server)?;
+    let now = launch.clock.now();
+    launch.raft = Some(add_controller(&mut launch.node, setup, now)?);
+    launch.boot_lines.extend(loaded(args));
+    launch.boot_lines.push(controller_line("Controller Server"));
+    Ok(Some(launch))
+}
+
+/// This host with `--data` as the home of all data.
+fn at_data(args: &Args, host: &Surroundings) -> Surroundings {
     let mut host = host.clone();
     if let Some(data) = &args.data {
         host.user_home.clone_from(data);
     }
-    NamesrvSetup::load(&host, args.config_file.as_deref())
+    host
 }
 
 fn broker(args: &Args, host: &Surroundings) -> Result<Option<Launch>, HostError> {
@@ -155,11 +182,7 @@ fn container(args: &Args, host: &Surroundings) -> Result<Option<Launch>, HostErr
 }
 
 fn broker_setup(args: &Args, host: &Surroundings) -> Result<BrokerSetup, HostError> {
-    let mut host = host.clone();
-    if let Some(data) = &args.data {
-        host.user_home.clone_from(data);
-    }
-    let mut setup = BrokerSetup::load(&host, args.config_file.as_deref())?;
+    let mut setup = BrokerSetup::load(&at_data(args, host), args.config_file.as_deref())?;
     if args.name_servers.is_some() {
         setup.config.namesrv_addr.clone_from(&args.name_servers);
     }
@@ -217,7 +240,7 @@ fn begin(
     let log = logging::start(args.log_dir.as_deref().unwrap_or(&default_dir), name)?;
     let clock = Clock::default();
     let node = Node::new(assemble::node_config(server)?, clock.now());
-    Ok(Launch { node, clock, boot_lines: Vec::new(), _log: log })
+    Ok(Launch { node, clock, boot_lines: Vec::new(), raft: None, _log: log })
 }
 
 fn loaded(args: &Args) -> Option<String> {
@@ -230,6 +253,10 @@ fn serialize_type() -> String {
 
 fn namesrv_line(bind: &str) -> String {
     format!("The Name Server boot success. serializeType={}, address {bind}", serialize_type())
+}
+
+fn controller_line(what: &str) -> String {
+    format!("The {what} boot success. serializeType={}", serialize_type())
 }
 
 fn broker_line(settings: &sansmq_core::broker::settings::Settings) -> String {

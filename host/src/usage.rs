@@ -19,6 +19,13 @@ const NAMESRV: [Opt; 4] = [
     opt('p', "printConfigItem", false, "Print all config items"),
 ];
 
+const CONTROLLER: [Opt; 4] = [
+    opt('c', "configFile", true, "Controller config properties file"),
+    opt('h', "help", false, "Print help"),
+    opt('n', "namesrvAddr", true, "Name server address list, eg: '192.168.0.1:9876;192.168.0.2:9876'"),
+    opt('p', "printConfigItem", false, "Print all config items"),
+];
+
 const BROKER: [Opt; 5] = [
     opt('c', "configFile", true, "Broker config properties file"),
     opt('h', "help", false, "Print help"),
@@ -36,12 +43,13 @@ const CONTAINER: [Opt; 6] = [
     opt('p', "printConfigItem", false, "Print all config item"),
 ];
 
-/// The usage text of `mqnamesrv`, `mqbroker` or `mqbrokercontainer`, which `-h` prints.
+/// The usage text of `mqnamesrv`, `mqcontroller`, `mqbroker` or `mqbrokercontainer`, which `-h` prints.
 #[must_use]
 pub fn text(program: &str) -> String {
     let options: &[Opt] = match program {
         "mqnamesrv" => &NAMESRV,
         "mqbrokercontainer" => &CONTAINER,
+        "mqcontroller" => &CONTROLLER,
         _ => &BROKER,
     };
     let mut usage = format!("usage: {program}");
@@ -70,7 +78,7 @@ pub fn overview(program: &str) -> String {
          \x20 standalone   NameServer (9876) and Broker (10911) in one process; the default\n\
          \x20 namesrv      a NameServer, as mqnamesrv\n\
          \x20 broker       a Broker, as mqbroker\n\
-         \x20 controller   not served yet\n\
+         \x20 controller   a controller, as mqcontroller\n\
          \x20 container    several Brokers in one process, as mqbrokercontainer\n\n\
          options:\n\
          \x20 -c FILE      configuration file with the reference's keys\n\
@@ -81,7 +89,7 @@ pub fn overview(program: &str) -> String {
          \x20 -h           the reference's usage text of the command\n\
          \x20 --data DIR   where data lives: ./data for standalone, the home directory otherwise\n\
          \x20 --log-dir DIR   where logs go: ~/logs/rocketmqlogs, or DATA/logs with --data or standalone\n\n\
-         Called as mqnamesrv, mqbroker or mqbrokercontainer (say, through a symbolic link) it is that command."
+         Called as mqnamesrv, mqcontroller, mqbroker or mqbrokercontainer (say, through a symbolic link) it is that command."
     )
 }
 

@@ -12,11 +12,13 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use bytes::Bytes;
 use sansmq_core::container::BrokerFile;
 use sansmq_core::node::Opened;
+use sansmq_core::raft::RaftWrite;
 use sansmq_core::store::Store;
 use sansmq_core::time::Now;
 use sansmq_core::wire::ConnId;
-use sansmq_store::{Done, FileStore, Job, atomic};
+use sansmq_store::{Done, FileStore, Job, RaftDisk, atomic};
 
+use crate::raft_writer::RaftWriter;
 use crate::{Clock, Input, Node, Output, assemble};
 
 /// Something a helper thread has finished, or a signal.
@@ -41,6 +43,12 @@ pub enum Completion {
     },
     StoreClosed {
         role: usize,
+    },
+    /// All writes of a raft log up to and including this one, or none after the last success.
+    RaftWritten {
+        role: usize,
+        seq: u64,
+        result: Result<(), String>,
     },
     Resolved {
         conn: ConnId,
@@ -78,6 +86,8 @@ pub struct Workers {
     own: BTreeMap<(usize, Lane), Sender<Task>>,
     next_read: usize,
     names: Sender<Task>,
+    /// In a process with a controller.
+    raft: Option<RaftWriter>,
     completions: Receiver<Completion>,
     notify: Notify,
 }
@@ -99,17 +109,18 @@ impl Notify {
 }
 
 impl Workers {
-    /// Starts the threads.
+    /// Starts the threads; `raft` is the disk of the controller, if there is one.
     ///
     /// # Errors
     /// A thread cannot be started.
-    pub fn start(wake: Wake) -> std::io::Result<Self> {
+    pub fn start(wake: Wake, raft: Option<RaftDisk>) -> std::io::Result<Self> {
         let (sender, completions) = channel();
         let notify = Notify { sender, wake };
         Ok(Workers {
             own: BTreeMap::new(),
             next_read: 0,
             names: spawn("names", &notify)?,
+            raft: raft.map(|disk| RaftWriter::start(disk, notify.clone())).transpose()?,
             completions,
             notify,
         })
@@ -137,6 +148,7 @@ impl Workers {
             Output::Save { role, token, path, data } => {
                 self.hand(role, Lane::Files, Task::Save { role, token, path, data });
             }
+            Output::RaftWrite { role, seq, op } => self.raft_write(role, seq, op),
             Output::ReadFile { role, path } => self.hand(role, Lane::Files, Task::Read { role, path }),
             Output::OpenBroker { role, file, canonical } => {
                 self.hand(role, Lane::Jobs, Task::Open { role, file, canonical, clock });
@@ -170,6 +182,13 @@ impl Workers {
         hand(queue, task);
     }
 
+    /// Writes to the controller's log, in the order of the calls.
+    fn raft_write(&self, role: usize, seq: u64, op: RaftWrite) {
+        if !self.raft.as_ref().is_some_and(|raft| raft.write(role, seq, op)) {
+            thread_is_gone();
+        }
+    }
+
     /// Looks a `host:port` up.
     pub fn resolve(&self, conn: ConnId, addr: String) {
         hand(&self.names, Task::Resolve { conn, addr });
@@ -188,6 +207,9 @@ impl Workers {
             Completion::Saved { role, token, result } => {
                 node.handle(now, Input::Saved { role, token, result });
             }
+            Completion::RaftWritten { role, seq, result } => {
+                node.handle(now, Input::RaftWritten { role, seq, result });
+            }
             Completion::FileRead { role, result } => node.handle(now, Input::FileRead { role, result }),
             Completion::Opened { role, result } => node.broker_opened(now, role, result),
             Completion::StoreClosed { role } => {
@@ -205,9 +227,13 @@ impl Workers {
 /// node waits for an answer that never comes, so the process says so and ends.
 fn hand(queue: &Sender<Task>, task: Task) {
     if queue.send(task).is_err() {
-        tracing::error!("a helper thread is gone; stopping without a clean shutdown");
-        std::process::abort();
+        thread_is_gone();
     }
+}
+
+fn thread_is_gone() -> ! {
+    tracing::error!("a helper thread is gone; stopping without a clean shutdown");
+    std::process::abort();
 }
 
 fn spawn(name: &str, notify: &Notify) -> std::io::Result<Sender<Task>> {

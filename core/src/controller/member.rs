@@ -58,8 +58,7 @@ impl Member {
         let defaults = RaftConfig::default();
         let message_bytes = defaults.message_bytes.min(frame_bytes.saturating_sub(HEADER_BYTES));
         let config = RaftConfig { message_bytes, ..defaults };
-        let raft =
-            RaftNode::start(group.own, members, ControllerState::default(), image, config, seed, now)?;
+        let raft = RaftNode::start(group.own, members, ControllerState::default(), image, config, seed, now)?;
         controller.handle(now, &raft.state(), ControllerIn::Leadership { leader: None, ready: false });
         let mut member = Member {
             raft,
