@@ -39,7 +39,9 @@ pub fn start(dir: &str, name: &str) -> Result<WorkerGuard, HostError> {
     let dir = PathBuf::from(dir);
     let common = appender(&dir, name).map_err(|error| fault(error.to_string()))?;
     let (writer, guard) = tracing_appender::non_blocking(Files { dir, common, brokers: HashMap::new() });
-    let filter = EnvFilter::try_from_env("SANSMQ_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    // what openraft tells of every heartbeat that failed, the controller tells once
+    let filter =
+        EnvFilter::try_from_env("SANSMQ_LOG").unwrap_or_else(|_| EnvFilter::new("info,openraft=error"));
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .with_target(false)

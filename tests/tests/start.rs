@@ -99,7 +99,7 @@ fn damaged_tables_are_not_overwritten(frontend: Frontend) {
 fn what_is_not_served_is_refused(frontend: Frontend) {
     let folder = Folder::new();
     assert_says(&broker(frontend, &folder, "brokerRole=SLAVE\n"), &["brokerRole", "SLAVE", "not served yet"]);
-    let out = Server::run(frontend, &["controller"]);
+    let out = Server::run(frontend, &["container"]);
     assert!(!out.status.success() && String::from_utf8_lossy(&out.stderr).contains("not served"));
 }
 
