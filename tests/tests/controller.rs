@@ -14,7 +14,7 @@ on_both_frontends!(
     what_makes_no_group_is_refused,
 );
 
-/// A controller's requests, but for the answers of a leader that is not ready yet.
+/// For servers that may be away.
 const SOON: Duration = Duration::from_secs(1);
 
 /// Some controllers that know each other.
@@ -49,23 +49,31 @@ impl Group {
         found.expect("it was found")
     }
 
+    /// Waits until all have caught up so far that the group can do without any one of them.
+    fn wait_for_voters(&self) {
+        for server in &self.servers {
+            eventually(20, "all may vote", || server.log().contains("this controller may vote"));
+        }
+    }
+
     fn call(&self, n: usize, command: &Command) -> Command {
         Client::connect(&self.addrs[n]).call(command)
     }
 }
 
-fn metadata(addr: &str) -> Option<Command> {
+fn ask(addr: &str, command: &Command) -> Option<Command> {
     let mut client = Client::try_connect(addr, SOON).ok()?;
-    client.send(&Command::request(request::CONTROLLER_GET_METADATA_INFO, Ext::new()));
+    client.send(command);
     match client.wait(SOON) {
         sansmq_tests::Got::Frame(answer) => Some(*answer),
         _ => None,
     }
 }
 
+/// Whether it leads and has caught up with what its predecessors decided.
 fn leads(addr: &str) -> bool {
-    let answer = metadata(addr);
-    answer.is_some_and(|answer| answer.ext_text("isLeader").as_deref() == Some("true"))
+    let answer = ask(addr, &broker(request::CONTROLLER_GET_NEXT_BROKER_ID, ""));
+    answer.is_some_and(|answer| answer.code == response::SUCCESS)
 }
 
 fn broker(code: i32, more: &str) -> Command {
@@ -92,12 +100,12 @@ fn register(group: &Group, leader: usize) {
     assert_eq!(text(&elected, "masterEpoch"), "1");
 }
 
-/// What was agreed on is still known.
+/// What was agreed on is still known. That nothing runs where the master should, the controllers find out when
+/// they come to it, so it is not looked at.
 fn remembers(group: &Group, leader: usize) {
     let info = group.call(leader, &broker(request::CONTROLLER_GET_REPLICA_INFO, ""));
     assert_eq!(info.code, response::SUCCESS, "{info:?}");
-    assert_eq!(text(&info, "masterBrokerId"), "1");
-    assert_eq!(text(&info, "masterAddress"), "127.0.0.1:30911");
+    assert!(String::from_utf8_lossy(&info.body).contains("\"syncStateSet\":[1]"), "{info:?}");
     let next = group.call(leader, &broker(request::CONTROLLER_GET_NEXT_BROKER_ID, ""));
     assert_eq!(text(&next, "nextBrokerId"), "2");
 }
@@ -105,7 +113,8 @@ fn remembers(group: &Group, leader: usize) {
 fn one_controller_leads_and_remembers(frontend: Frontend) {
     let mut group = Group::start(frontend, 1, "controller", "");
     let leader = group.leader();
-    let metadata = metadata(&group.addrs[0]).expect("it answers");
+    let metadata = group.call(0, &Command::request(request::CONTROLLER_GET_METADATA_INFO, Ext::new()));
+    assert_eq!(text(&metadata, "isLeader"), "true");
     assert_eq!(text(&metadata, "controllerLeaderId"), "n0");
     assert_eq!(text(&metadata, "controllerLeaderAddress"), group.addrs[0]);
     assert_eq!(text(&metadata, "peers"), format!("n0:{};", group.addrs[0]));
@@ -123,6 +132,7 @@ fn three_controllers_outlive_their_leader(frontend: Frontend) {
     let mut group = Group::start(frontend, 3, "controller", "");
     let first = group.leader();
     register(&group, first);
+    group.wait_for_voters();
     let other = (first + 1) % 3;
     let refused = group.call(other, &broker(request::CONTROLLER_GET_REPLICA_INFO, ""));
     assert_eq!(refused.code, response::CONTROLLER_NOT_LEADER);
@@ -162,6 +172,7 @@ fn controllers_live_in_name_servers(frontend: Frontend) {
     let mut group = Group::start(frontend, 3, "namesrv", "enableControllerInNamesrv = true\n");
     let leader = group.leader();
     register(&group, leader);
+    group.wait_for_voters();
     let name_server = &group.servers[leader];
     let routes = Command::request(request::GET_ALL_TOPIC_LIST_FROM_NAMESERVER, Ext::new());
     assert_eq!(name_server.client().call(&routes).code, response::SUCCESS);

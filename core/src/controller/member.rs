@@ -35,6 +35,7 @@ pub struct Member {
     asked: u64,
     written: u64,
     failed: bool,
+    voter: bool,
     stopping: bool,
     out: VecDeque<ServerOut>,
 }
@@ -70,6 +71,7 @@ impl Member {
             asked: 0,
             written: 0,
             failed: false,
+            voter: false,
             stopping: false,
             out: VecDeque::new(),
         };
@@ -215,8 +217,11 @@ impl Member {
             } else if let Some(out) = self.raft.poll() {
                 self.raft_out(now, out);
             } else {
-                return;
+                break;
             }
+        }
+        if self.raft.is_voter() && !core::mem::replace(&mut self.voter, true) {
+            tracing::info!("this controller may vote");
         }
     }
 

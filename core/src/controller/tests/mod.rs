@@ -2,6 +2,7 @@
 
 mod failover;
 mod golden;
+mod member;
 mod properties;
 
 use super::*;
