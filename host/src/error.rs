@@ -32,6 +32,9 @@ pub enum HostError {
     Table { path: String, why: String },
     #[error(transparent)]
     Identity(#[from] sansmq_core::broker::replicas::IdentityError),
+    /// A table that is there but cannot be read; the text names it.
+    #[error("{0}")]
+    ReadTable(std::io::Error),
     #[error("cannot listen on {addr}: {source}")]
     Listen { addr: String, source: std::io::Error },
     #[error("{0}")]
@@ -54,6 +57,7 @@ impl HostError {
             HostError::Value { .. }
             | HostError::DelayLevel(_)
             | HostError::Store(_)
+            | HostError::ReadTable(_)
             | HostError::Table { .. } => 253,
             _ => 255,
         }

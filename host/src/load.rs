@@ -115,7 +115,10 @@ fn timer_checkpoint(path: &str) -> Result<Option<TimerCheckpoint>, HostError> {
     match atomic::read_with_backup(Path::new(path), whole) {
         Ok(Found::Nothing) => Ok(None),
         Ok(Found::Current(bytes) | Found::Backup(bytes)) => Ok(TimerCheckpoint::decode(&bytes)),
-        Err(error) => Err(HostError::Table { path: path.to_owned(), why: error.to_string() }),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            Err(HostError::Table { path: path.to_owned(), why: error.to_string() })
+        }
+        Err(error) => Err(HostError::ReadTable(error)),
     }
 }
 
@@ -136,6 +139,6 @@ pub fn read_table<T: FromJson + Default>(path: &str) -> Result<T, HostError> {
             let why = json::from_slice::<T>(&bytes).err().map_or(error.to_string(), |e| e.to_string());
             Err(fault(why))
         }
-        Err(error) => Err(fault(error.to_string())),
+        Err(error) => Err(HostError::ReadTable(error)),
     }
 }

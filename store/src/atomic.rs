@@ -59,13 +59,13 @@ pub enum Found {
 /// does not parse).
 ///
 /// # Errors
-/// Read errors; [`io::ErrorKind::InvalidData`] when there is content but none of it is acceptable: the
+/// Read errors, which name the file; [`io::ErrorKind::InvalidData`] when there is content but none of it is acceptable: the
 /// caller must not go on as if nothing had been stored.
 pub fn read_with_backup(path: &Path, acceptable: impl Fn(&[u8]) -> bool) -> io::Result<Found> {
     let read = |path: &Path| match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes).filter(|bytes| !bytes.is_empty())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => Err(io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display()))),
     };
     let current = read(path)?;
     let refused = match current {

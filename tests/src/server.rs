@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -52,10 +54,67 @@ impl Server {
         Server::start(frontend, "broker", &format!("{BROKER}{config}"), &[])
     }
 
+    /// A broker whose store folder is a file system of its own with this many MiB, or `None` where that is not
+    /// permitted. What is in `folder/before` is copied into it; `ballast` then takes the room that is left.
+    #[must_use]
+    pub fn broker_on_small_disk(
+        frontend: Frontend,
+        config: &str,
+        mib: u32,
+        folder: Folder,
+        ballast: bool,
+    ) -> Option<Self> {
+        let store = folder.join("data/store");
+        for dir in ["data/store", "before"] {
+            std::fs::create_dir_all(folder.join(dir)).expect("the temporary folder is writable");
+        }
+        let mount = format!("mount -t tmpfs -o size={mib}m tmpfs \"$1\"");
+        let mut trial = namespace(&format!("{mount} && true"), &store);
+        if !trial.stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            return None;
+        }
+        // dd ends with an error when the disk is full, as it is meant to be
+        let fill = if ballast { "dd if=/dev/zero of=\"$1/ballast\" bs=4k 2>&1; " } else { "" };
+        let script = format!("{mount} && cp -r \"$2/.\" \"$1\" && {{ {fill}shift 2; exec \"$@\"; }}");
+        let mut wrapper = namespace(&script, &store);
+        wrapper.arg(folder.join("before")).arg(frontend.binary());
+        Some(Server::start_in(folder, frontend, "broker", &format!("{BROKER}{config}"), &[], Some(&wrapper)))
+    }
+
+    /// A broker in a folder that may hold what another one has left.
+    #[must_use]
+    pub fn broker_in(folder: Folder, frontend: Frontend) -> Self {
+        Server::start_in(folder, frontend, "broker", BROKER, &[], None)
+    }
+
+    /// The folder of a server that has ended.
+    #[must_use]
+    pub fn take_folder(&mut self) -> Folder {
+        std::mem::take(&mut self.folder)
+    }
+
+    /// A file of the store as the process sees it, be it on a disk of its own.
+    #[must_use]
+    pub fn store_file(&self, name: &str) -> PathBuf {
+        let store = self.folder.path().join("data/store").join(name);
+        let within = store.strip_prefix("/").expect("the temporary folder is an absolute path");
+        Path::new(&format!("/proc/{}/root", self.child.id())).join(within)
+    }
+
     /// Starts a server and waits until it says that it is up.
     #[must_use]
     pub fn start(frontend: Frontend, command: &str, config: &str, env: &[(&str, &str)]) -> Self {
-        let folder = Folder::new();
+        Server::start_in(Folder::new(), frontend, command, config, env, None)
+    }
+
+    fn start_in(
+        folder: Folder,
+        frontend: Frontend,
+        command: &str,
+        config: &str,
+        env: &[(&str, &str)],
+        wrapper: Option<&Command>,
+    ) -> Self {
         // Somebody else may take the port before the server does.
         for _ in 0..5 {
             let port = free_ports();
@@ -64,7 +123,10 @@ impl Server {
             let args = [command, "-c", &config, "--data", &data].map(str::to_owned).to_vec();
             let pair = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
             let env: Vec<(String, String)> = env.iter().map(pair).collect();
-            let mut child = spawn(frontend, &args, &env, &folder);
+            let mut child = match wrapper {
+                None => spawn(Command::new(frontend.binary()), &args, &env, &folder),
+                Some(wrapper) => spawn(again(wrapper), &args, &env, &folder),
+            };
             if is_up(&mut child, &folder) {
                 return Server { folder, port, frontend, args, env, child };
             }
@@ -76,7 +138,21 @@ impl Server {
     #[must_use]
     pub fn run(frontend: Frontend, args: &[&str]) -> Output {
         let mut command = Command::new(frontend.binary());
-        command.args(args).env_remove("NAMESRV_ADDR").env_remove("ROCKETMQ_SERIALIZE_TYPE");
+        command.args(args);
+        Self::run_to_its_end(command)
+    }
+
+    /// The same without the rights that let the superuser ignore the modes of files, should the test have them.
+    #[must_use]
+    pub fn run_subject_to_modes(frontend: Frontend, args: &[&str]) -> Output {
+        let mut command = Command::new(frontend.binary());
+        command.args(args);
+        give_up_override(&mut command);
+        Self::run_to_its_end(command)
+    }
+
+    fn run_to_its_end(mut command: Command) -> Output {
+        command.env_remove("NAMESRV_ADDR").env_remove("ROCKETMQ_SERIALIZE_TYPE");
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.expect("the binary can be run");
         let end = Instant::now() + Duration::from_secs(10);
@@ -124,7 +200,7 @@ impl Server {
         // It fails for a process that is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        self.child = spawn(self.frontend, &self.args, &self.env, &self.folder);
+        self.child = spawn(Command::new(self.frontend.binary()), &self.args, &self.env, &self.folder);
         assert!(is_up(&mut self.child, &self.folder), "no restart: {}", said(&self.folder));
     }
 
@@ -172,9 +248,37 @@ impl Drop for Server {
     }
 }
 
-fn spawn(frontend: Frontend, args: &[String], env: &[(String, String)], folder: &Folder) -> Child {
+/// Runs a shell script with `$1` in a mount namespace of its own.
+fn namespace(script: &str, first: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", first]);
+    command
+}
+
+/// A command with the same program and arguments.
+fn again(command: &Command) -> Command {
+    let mut copy = Command::new(command.get_program());
+    copy.args(command.get_args());
+    copy
+}
+
+/// Takes the capabilities to ignore modes from a command, also when it runs as root.
+fn give_up_override(command: &mut Command) {
+    const CAP_DAC_OVERRIDE: libc::c_ulong = 1;
+    const CAP_DAC_READ_SEARCH: libc::c_ulong = 2;
+    // SAFETY: between fork and exec only prctl is called. It fails for those who have nothing to give up.
+    unsafe {
+        command.pre_exec(|| {
+            for capability in [CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH] {
+                libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
+            }
+            Ok(())
+        });
+    }
+}
+
+fn spawn(mut command: Command, args: &[String], env: &[(String, String)], folder: &Folder) -> Child {
     let file = |name: &str| File::create(folder.path().join(name)).expect("the temporary folder is writable");
-    let mut command = Command::new(frontend.binary());
     command.args(args).env_remove("NAMESRV_ADDR").env_remove("ROCKETMQ_SERIALIZE_TYPE");
     command.envs(env.iter().cloned()).stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr"));
     command.spawn().expect("the binary can be run")
