@@ -43,6 +43,14 @@ pub enum StoreError {
     /// Writes to a raft directory have ended with an earlier failure.
     #[error("{} takes no more writes until it is opened again, because an earlier one failed: {why}", path.display())]
     RaftStopped { path: PathBuf, why: String },
+    /// Queues or index have to be built again from the log, and there is no room for them. Without them consumers
+    /// would see fewer messages than there are, so the store does not open.
+    #[error(
+        "the disk is full while queues and index are built again from the log: cannot {action} {}: {source}; \
+         the log is whole: make room and start again",
+        path.display()
+    )]
+    NoRoomToRebuild { action: &'static str, path: PathBuf, source: io::Error },
     /// A size or limit that cannot work.
     #[error("store configuration: {0}")]
     Config(String),
@@ -52,6 +60,16 @@ impl StoreError {
     /// Whether the device has no room left.
     pub(crate) fn is_full(&self) -> bool {
         matches!(self, StoreError::Io { source, .. } if is_full(source))
+    }
+
+    /// For errors of a recovery: says what a full disk means there.
+    pub(crate) fn of_rebuild(self) -> StoreError {
+        match self {
+            StoreError::Io { action, path, source } if is_full(&source) => {
+                StoreError::NoRoomToRebuild { action, path, source }
+            }
+            other => other,
+        }
     }
 
     /// For `map_err`: names the action and the path of a failed file operation.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::{drain, message, now, run_jobs};
 use sansmq_core::store::{AppendError, Store};
 use sansmq_store::disk::{Disk, SimConfig, SimDisk};
-use sansmq_store::{FileStore, StoreConfig};
+use sansmq_store::{FileStore, StoreConfig, StoreError};
 
 fn config() -> StoreConfig {
     common::small_config(Path::new("/store"))
@@ -103,4 +103,66 @@ fn a_disk_over_the_limit_is_noticed_before_the_first_message() {
     disk.set_space(1 << 30);
     pass(&mut store, 101_000, 103_000);
     assert!(store.is_writable(), "it looks again soon");
+}
+
+/// The store's messages, from queues that are all there.
+fn assert_whole(store: &FileStore) {
+    let known = store.queue_bounds("T", 0, u64::MAX).map(|bounds| (bounds.min, bounds.max));
+    assert_eq!(known, Some((0, 40)));
+    let record = |n| store.queue_entry("T", 0, n).and_then(|entry| store.record_at(entry.offset));
+    assert!((0..40).all(|n| record(n).is_some()));
+}
+
+#[test]
+fn queues_that_cannot_be_rebuilt_end_the_start_and_lose_nothing() {
+    let (mut refused, mut opened) = (0, 0);
+    for (in_order, power_fails) in [(true, false), (true, true), (false, false), (false, true)] {
+        for sectors in 0..60 {
+            let mut config = config();
+            (config.retention.warning, config.retention.force) = (2.0, 2.0);
+            let disk = disk();
+            let mut store = open(&disk, config.clone(), 0);
+            for n in 0..40 {
+                store.append(now(n), &message("T", 0, &[1; 200], Some("k"))).unwrap();
+            }
+            pass(&mut store, 1_000, 61_000);
+            if in_order {
+                store.close(now(62_000));
+                drop(store);
+            } else {
+                store.crash();
+            }
+            disk.remove_tree(Path::new("/store/consumequeue")).unwrap();
+            disk.sync_dir(Path::new("/store")).unwrap();
+            // what a deleted topic has left is room, too
+            if sectors % 3 == 0 {
+                disk.create_dir(Path::new("/store/trash")).unwrap();
+                disk.write(Path::new("/store/trash/old"), &[1; 1500]).unwrap();
+            }
+            disk.set_space(disk.used() + sectors * 512);
+            let result =
+                FileStore::open_on(Arc::new(disk.clone()), config.clone(), now(100_000), &mut |_| {});
+            match result {
+                Ok((store, _)) => {
+                    assert_whole(&store);
+                    opened += 1;
+                }
+                Err(error) => {
+                    let said = error.to_string();
+                    assert!(matches!(error, StoreError::NoRoomToRebuild { .. }), "{said}");
+                    assert!(said.contains("/store/") && said.contains("make room"), "{said}");
+                    refused += 1;
+                }
+            }
+            if power_fails {
+                disk.power_off();
+                disk.power_on();
+            }
+            disk.set_space(1 << 30);
+            let mut store = open(&disk, config, 110_000);
+            assert_whole(&store);
+            store.append(now(110_001), &message("T", 0, &[1; 200], Some("k"))).unwrap();
+        }
+    }
+    assert!(refused > 10 && opened > 10, "{refused} refused, {opened} opened");
 }

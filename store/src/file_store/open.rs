@@ -65,6 +65,10 @@ impl FileStore {
             ..LeftOut::default()
         };
         remove_trash(&*disk, &root.join("trash"));
+        if left_out.abort {
+            // with that room it may work; a rebuild that ends half-way must not be taken for an orderly end
+            left_out.abort = LeftOut::tolerate(abort::create(&*disk, root, config.pid))?;
+        }
         for dir in &config.commit_log_dirs {
             if LeftOut::tolerate(create_durable_dir(&*disk, dir).map_err(StoreError::io("create", dir)))? {
                 left_out.dirs.push(dir.clone());
@@ -74,7 +78,7 @@ impl FileStore {
         let index_part = index.as_mut();
         let parts =
             Parts { config: &config, log: &mut log, queues: &mut queues, index: index_part, progress };
-        let mut report = recover(parts, clean, &checkpoint)?;
+        let mut report = recover(parts, clean, &checkpoint).map_err(StoreError::of_rebuild)?;
         let end = log.end();
         if end > log.start() {
             // the last file may hold no record yet
