@@ -230,6 +230,27 @@ fn a_checkpoint_ahead_of_a_cut_log_does_not_count() {
     assert_eq!(rig.bodies("T").iter().filter(|body| *body == "three").count(), 1);
 }
 
+#[test]
+fn the_checkpoint_is_no_more_than_an_interval_behind() {
+    // A successor takes in again what the checkpoint does not speak of, so this bounds what comes twice.
+    let mut rig = Rig::new(|_, _| {});
+    rig.send("T", "TIMER_DELAY_SEC=60", "first");
+    let offset =
+        |rig: &Rig| TimerCheckpoint::decode(&rig.files["root/config/timercheck"]).unwrap().queue_offset;
+    rig.pass(10);
+    assert_eq!(offset(&rig), 1, "at once after a quiet time");
+    let mut sent = vec![1_i64];
+    for n in 1..60_usize {
+        rig.send("T", "TIMER_DELAY_SEC=60", "more");
+        rig.pass(100);
+        sent.push(i64::try_from(n).unwrap() + 1);
+        let old_enough = if n >= 11 { sent[n - 11] } else { 0 };
+        assert!(offset(&rig) >= old_enough, "{} of {sent:?} after step {n}", offset(&rig));
+    }
+    rig.pass(1_000);
+    assert_eq!(offset(&rig), 60);
+}
+
 /// Sends, waits and ends processes as the script says; what was sent and when it is due.
 fn play(script: &[u8]) -> bool {
     let mut rig = Rig::new(|_, store| store.timer_roll_window_slot = 20);
