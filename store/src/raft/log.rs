@@ -124,7 +124,7 @@ impl Log {
             let path = path_of(dir, *first);
             expect(&path, next, *first)?;
             let (_, scan, _) = segment::load(disk, &path, *first)?;
-            next = first + scan.records.len() as u64;
+            next = first.saturating_add(scan.records.len() as u64);
             if scan.torn > 0 {
                 return Err(damaged(&path, scan.end(), format!("record {next} cannot be read")));
             }
@@ -133,7 +133,7 @@ impl Log {
         expect(&path, next, *newest)?;
         let (bytes, scan, durable) = segment::load(disk, &path, *newest)?;
         let end = scan.end();
-        next = newest + scan.records.len() as u64;
+        next = newest.saturating_add(scan.records.len() as u64);
         image.log.extend(scan.records);
         image.log.retain(|record| record.index >= start);
         if scan.torn > 0 {
@@ -204,7 +204,7 @@ impl Log {
     fn reopen(&mut self, disk: &dyn Disk, first: u64) -> Result<(), StoreError> {
         let path = path_of(&self.dir, first);
         let (bytes, scan, _) = segment::load(disk, &path, first)?;
-        self.next = first + scan.records.len() as u64;
+        self.next = first.saturating_add(scan.records.len() as u64);
         self.last = Segment::open(disk, path, first, bytes.len(), scan.end())?;
         Ok(())
     }

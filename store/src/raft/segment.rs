@@ -73,7 +73,7 @@ pub(super) fn load(disk: &dyn Disk, path: &Path, first: u64) -> Result<(Bytes, S
     let bytes = Bytes::from(bytes);
     let scan = record::scan(&bytes, HEAD, first, u64::from(durable));
     if let Some(missing) = scan.missing {
-        let index = first + scan.records.len() as u64;
+        let index = first.saturating_add(scan.records.len() as u64);
         let why =
             format!("record {index} cannot be read, though everything up to byte {missing} was acknowledged");
         return Err(damaged(scan.end(), why));
