@@ -46,7 +46,7 @@ fn history(seed: u64) -> (u64, usize) {
 }
 
 /// Few enough for every run; `SANSMQ_RAFT_SEEDS=n` runs as many as are wanted.
-const SEEDS: u64 = 32;
+const SEEDS: u64 = 24;
 
 #[expect(clippy::disallowed_methods, reason = "a test that is told how long to run")]
 fn seeds() -> core::ops::Range<u64> {
