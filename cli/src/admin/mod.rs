@@ -1,10 +1,12 @@
 //! Requests as the commands need them: typed in, typed out, an error code being a [`Failure`].
 //!
-//! `names` asks name servers for routes and clusters, `broker` asks one broker, `group` asks about consumer
+//! `names` asks name servers for routes and clusters, `broker` asks one broker, `controller` asks
+//! controllers and about replication, `group` asks about consumer
 //! groups across brokers, `messages` reads and sends messages, `offsets` moves groups, `tracks` tells who has
 //! consumed a message.
 
 mod broker;
+mod controller;
 mod group;
 mod messages;
 mod names;
@@ -12,6 +14,7 @@ mod offsets;
 mod tracks;
 
 pub use broker::properties;
+pub use controller::addresses;
 pub use messages::{KeyQuery, PullStatus, Queue, SendOutcome};
 pub use names::{RETRY_PREFIX, address_of, retry_topic};
 

@@ -114,6 +114,16 @@ impl World {
         Ok(sets.iter().flat_map(|data| data.broker_addrs.values()).cloned().collect())
     }
 
+    /// Addresses of the replicas of a broker name, the master's first.
+    ///
+    /// # Errors
+    /// [`Failure::Input`] for an unknown name.
+    pub fn replicas_of(&mut self, name: &str) -> Result<Vec<String>, Failure> {
+        let info = self.clusters()?;
+        let unknown = || Failure::input(format!("the name server knows no broker named {name}"));
+        Ok(info.brokers.get(name).ok_or_else(unknown)?.broker_addrs.values().cloned().collect())
+    }
+
     /// The one broker given, or the masters of the cluster given, or a failure.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The commands, one file each, and the table of them in the reference's order.
 
 mod broker_status;
+mod clean_broker_metadata;
 mod clean_expired_cq;
 mod clean_unused_topic;
 mod cluster_list;
@@ -12,9 +13,15 @@ mod delete_expired_commit_log;
 mod delete_kv_config;
 mod delete_sub_group;
 mod delete_topic;
+mod elect_master;
 mod get_broker_config;
+mod get_broker_epoch;
 mod get_consumer_config;
+mod get_controller_config;
+mod get_controller_metadata;
 mod get_namesrv_config;
+mod get_sync_state_set;
+mod ha_status;
 mod print_msg;
 mod print_msg_by_queue;
 mod producer;
@@ -25,6 +32,7 @@ mod query_msg_by_key;
 mod query_msg_by_offset;
 mod query_msg_by_unique_key;
 mod reset_offset_by_time;
+mod rounds;
 mod send_message;
 mod skip_accumulated_message;
 mod stats_all;
@@ -33,6 +41,7 @@ mod topic_list;
 mod topic_route;
 mod topic_status;
 mod update_broker_config;
+mod update_controller_config;
 mod update_kv_config;
 mod update_namesrv_config;
 mod update_order_conf;
@@ -89,6 +98,14 @@ pub static ALL: &[&dyn Command] = &[
     &query_cq::QueryCq,
     &send_message::SendMessage,
     &consume_message::ConsumeMessage,
+    &ha_status::HaStatus,
+    &get_sync_state_set::GetSyncStateSet,
+    &get_broker_epoch::GetBrokerEpoch,
+    &get_controller_metadata::GetControllerMetaData,
+    &get_controller_config::GetControllerConfig,
+    &update_controller_config::UpdateControllerConfig,
+    &elect_master::ElectMaster,
+    &clean_broker_metadata::CleanBrokerMetadata,
     &bench::BenchmarkProducer,
     &bench::BenchmarkConsumer,
 ];

@@ -34,6 +34,11 @@ impl Script {
         Script(Arc::new(Mutex::new(exchanges)))
     }
 
+    /// A copy of what is in it.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.0.lock().unwrap().clone()
+    }
+
     /// Replaces the body of every answer to that request code.
     pub fn with_body(self, code: i32, body: impl Into<bytes::Bytes>) -> Self {
         let body = body.into();

@@ -2,6 +2,7 @@
 //! replayed against servers that give the captured answers.
 
 mod bench;
+mod controller;
 mod fake;
 mod golden;
 mod messages;

@@ -67,7 +67,7 @@ fn sorted(text: &str) -> Vec<&str> {
 
 /// Runs a capture: equal output, line order aside where the reference's is that of a hash table; a failed
 /// run prints the reference's code and text and exits with 1.
-fn check(name: &str, script: &Script, any_order: bool) {
+pub fn check(name: &str, script: &Script, any_order: bool) {
     let golden = capture(name);
     let ours = run(&golden.words, script);
     if any_order {

@@ -4,6 +4,7 @@
 mod client;
 mod controller;
 mod group;
+mod ha;
 mod register;
 mod route;
 mod topic;
@@ -20,6 +21,7 @@ pub use group::{
     CustomizedRetryPolicy, ExponentialRetryPolicy, GroupRetryPolicy, RetryPolicyType, SimpleSubscriptionData,
     SubscriptionGroupConfig, SubscriptionGroupTable,
 };
+pub use ha::{EpochCacheInfo, EpochInfo, HaClientInfo, HaConnectionInfo, HaStatus};
 pub use register::{RegisterBrokerBody, TopicConfigTable, TopicConfigWrapper, TopicQueueMappingInfo};
 pub use route::{BrokerData, BrokerMemberGroup, ClusterInfo, KvTable, QueueData, TopicList, TopicRouteData};
 pub use topic::{DataVersion, TopicConfig, TopicFilterType, perm};

@@ -1,72 +1,11 @@
 //! GET_BROKER_HA_STATUS (907) and GET_BROKER_EPOCH_CACHE (1007): `spec/ha.md#a5`.
 
 use super::Role;
+use crate::body::{EpochCacheInfo, EpochInfo, HaConnectionInfo, HaStatus};
 use crate::broker::Broker;
 use crate::broker::dispatch::body;
-use crate::json_struct;
 use crate::store::Store;
 use crate::wire::Reply;
-
-json_struct! {
-    /// A replica's connection (`HARuntimeInfo.HAConnectionRuntimeInfo`).
-    #[derive(Clone, Debug, Default, PartialEq)]
-    pub struct ConnectionInfo {
-        pub addr: String = "addr",
-        /// Bytes the replica lacks.
-        pub diff: i64 = "diff",
-        pub in_sync: bool = "inSync",
-        pub slave_ack_offset: i64 = "slaveAckOffset",
-        pub transfer_from_where: i64 = "transferFromWhere",
-        pub transferred: i64 = "transferredByteInSecond",
-    }
-}
-
-json_struct! {
-    /// A replica's view of its master (`HARuntimeInfo.HAClientRuntimeInfo`).
-    #[derive(Clone, Debug, Default, PartialEq)]
-    pub struct ClientInfo {
-        pub last_read: i64 = "lastReadTimestamp",
-        pub last_write: i64 = "lastWriteTimestamp",
-        pub master_addr: String = "masterAddr",
-        pub master_flush_offset: i64 = "masterFlushOffset",
-        pub max_offset: i64 = "maxOffset",
-        pub transferred: i64 = "transferredByteInSecond",
-    }
-}
-
-json_struct! {
-    /// The body of the answer (`HARuntimeInfo`).
-    #[derive(Clone, Debug, Default, PartialEq)]
-    pub struct HaStatus {
-        pub client: ClientInfo = "haClientRuntimeInfo",
-        pub connections: Vec<ConnectionInfo> = "haConnectionInfo",
-        pub in_sync_slaves: i32 = "inSyncSlaveNums",
-        pub master: bool = "master",
-        pub max: i64 = "masterCommitLogMaxOffset",
-    }
-}
-
-json_struct! {
-    /// An epoch as operators see it (`EpochEntry`).
-    #[derive(Clone, Debug, Default, PartialEq)]
-    pub struct EpochInfo {
-        pub end: i64 = "endOffset",
-        pub epoch: i32 = "epoch",
-        pub start: i64 = "startOffset",
-    }
-}
-
-json_struct! {
-    /// The body of the answer (`EpochEntryCache`).
-    #[derive(Clone, Debug, Default, PartialEq)]
-    pub struct EpochCacheInfo {
-        pub broker_id: i64 = "brokerId",
-        pub broker_name: String = "brokerName",
-        pub cluster_name: String = "clusterName",
-        pub epochs: Vec<EpochInfo> = "epochList",
-        pub max: i64 = "maxOffset",
-    }
-}
 
 fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
@@ -86,7 +25,7 @@ impl<S: Store> Broker<S> {
                 _ => diff < gap,
             };
             status.in_sync_slaves += i32::from(in_sync);
-            status.connections.push(ConnectionInfo {
+            status.connections.push(HaConnectionInfo {
                 addr: session.addr.to_string(),
                 diff: signed(diff),
                 in_sync,
