@@ -1,9 +1,8 @@
 //! Requests as the commands need them: typed in, typed out, an error code being a [`Failure`].
 //!
-//! `names` asks name servers for routes and clusters, `broker` asks one broker, `controller` asks
-//! controllers and about replication, `group` asks about consumer
-//! groups across brokers, `messages` reads and sends messages, `offsets` moves groups, `tracks` tells who has
-//! consumed a message.
+//! `names` asks name servers for routes and clusters, `broker` asks one broker, `controller` asks controllers and
+//! about replication, `group` asks about consumer groups across brokers, `messages` reads and sends messages,
+//! `offsets` moves groups, `tracks` tells who has consumed a message.
 
 mod broker;
 mod controller;
