@@ -21,9 +21,12 @@ pub struct ControllerMetadata {
 }
 
 /// The addresses of a list.
-#[must_use]
-pub fn addresses(list: &str) -> Vec<String> {
+fn addresses(list: &str) -> Vec<String> {
     list.split(';').map(str::trim).filter(|addr| !addr.is_empty()).map(str::to_owned).collect()
+}
+
+fn no_address(controllers: &str) -> Failure {
+    Failure::input(format!("-a {controllers:?}: expected host:port[;host:port...]"))
 }
 
 impl World {
@@ -53,6 +56,32 @@ impl World {
     pub fn ask_controller(&mut self, controllers: &str, command: Command) -> Result<Command, Failure> {
         let leader = self.controller_leader(controllers)?;
         accepted(self.client.call(&leader, command)?, None)
+    }
+
+    /// Asks every controller of a list the same; the first failure ends it and names the controller where
+    /// there are several.
+    ///
+    /// # Errors
+    /// [`Failure::Input`] for an empty list, a refusal, or a client error.
+    pub fn tell_controllers(
+        &mut self,
+        controllers: &str,
+        command: &Command,
+    ) -> Result<Vec<(String, Command)>, Failure> {
+        let list = addresses(controllers);
+        if list.is_empty() {
+            return Err(no_address(controllers));
+        }
+        let mut answers = Vec::with_capacity(list.len());
+        for controller in &list {
+            let answer = accepted(self.client.call(controller, command.clone())?, None);
+            let answer = answer.map_err(|failure| match list.len() {
+                1 => failure,
+                _ => Failure::input(format!("{controller}: {failure}")),
+            })?;
+            answers.push((controller.clone(), answer));
+        }
+        Ok(answers)
     }
 
     /// The sets of replicas of those names; unknown names are left out.
@@ -102,7 +131,7 @@ impl World {
         controllers: &str,
         ask: impl Fn(&mut Self, &str) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut last = Failure::input(format!("-a {controllers:?}: expected host:port[;host:port...]"));
+        let mut last = no_address(controllers);
         for controller in addresses(controllers) {
             match ask(self, &controller) {
                 Ok(found) => return Ok(found),

@@ -13,7 +13,6 @@ mod offsets;
 mod tracks;
 
 pub use broker::properties;
-pub use controller::addresses;
 pub use messages::{KeyQuery, PullStatus, Queue, SendOutcome};
 pub use names::{RETRY_PREFIX, address_of, retry_topic};
 

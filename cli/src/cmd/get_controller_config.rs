@@ -1,10 +1,10 @@
 //! `getControllerConfig`: the settings of controllers.
 
-use sansmq_core::wire::Ext;
 use sansmq_core::wire::code::request;
+use sansmq_core::wire::{Command as Request, Ext};
 use std::io::Write;
 
-use crate::admin::{addresses, properties};
+use crate::admin::properties;
 use crate::app::{Command, World};
 use crate::failure::Failure;
 use crate::options::{Matches, Spec, arg};
@@ -29,8 +29,8 @@ impl Command for GetControllerConfig {
     }
 
     fn run(&self, args: &Matches, world: &mut World) -> Result<(), Failure> {
-        for controller in addresses(args.get("a").unwrap_or_default()) {
-            let answer = world.ask(&controller, request::GET_CONTROLLER_CONFIG, Ext::new())?;
+        let command = Request::request(request::GET_CONTROLLER_CONFIG, Ext::new());
+        for (controller, answer) in world.tell_controllers(args.get("a").unwrap_or_default(), &command)? {
             writeln!(world.out, "============{controller}============")?;
             for (key, value) in properties(&answer.body) {
                 writeln!(world.out, "{key:<50}=  {value}")?;

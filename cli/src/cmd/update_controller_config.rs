@@ -4,7 +4,6 @@ use sansmq_core::wire::code::request;
 use sansmq_core::wire::{Command as Request, Ext};
 use std::io::Write;
 
-use crate::admin::addresses;
 use crate::app::{Command, World};
 use crate::failure::Failure;
 use crate::options::{Matches, Spec, arg};
@@ -30,13 +29,11 @@ impl Command for UpdateControllerConfig {
 
     fn run(&self, args: &Matches, world: &mut World) -> Result<(), Failure> {
         let (key, value) = (args.get("k").unwrap_or_default(), args.get("v").unwrap_or_default());
-        let controllers = addresses(args.get("a").unwrap_or_default());
-        for controller in &controllers {
-            let command = Request::request(request::UPDATE_CONTROLLER_CONFIG, Ext::new())
-                .with_body(format!("{key}={value}\n").into_bytes());
-            world.ask_with(controller, command)?;
-        }
-        let told = controllers.join(", ");
+        let command = Request::request(request::UPDATE_CONTROLLER_CONFIG, Ext::new())
+            .with_body(format!("{key}={value}\n").into_bytes());
+        let told = world.tell_controllers(args.get("a").unwrap_or_default(), &command)?;
+        let told: Vec<String> = told.into_iter().map(|(controller, _)| controller).collect();
+        let told = told.join(", ");
         writeln!(world.out, "update controller config success![{told}]\n{key} : {value}")?;
         Ok(())
     }

@@ -77,6 +77,27 @@ fn brokers_to_forget_are_named_with_care() {
     );
 }
 
+#[test]
+fn every_controller_of_a_list_is_told() {
+    const UPDATE: i32 = request::UPDATE_CONTROLLER_CONFIG;
+    let script = Script::new(vec![
+        any("a:1", UPDATE, answer(0, None, &[], b"")),
+        any("b:2", UPDATE, answer(0, None, &[], b"")),
+        any("c:3", UPDATE, answer(16, Some("not this"), &[], b"")),
+    ]);
+    let update = |list: &str| run(&words(&format!("updateControllerConfig -a {list} -k x -v y")), &script);
+    assert_eq!(update("a:1;b:2").stdout, "update controller config success![a:1, b:2]\nx : y\n");
+    for (list, said) in [
+        ("c:3", "CODE: 16  DESC: not this"),
+        ("a:1;c:3", "c:3: CODE: 16  DESC: not this"),
+        (";", "-a \";\": expected host:port[;host:port...]"),
+    ] {
+        let ours = update(list);
+        assert_eq!((ours.status, ours.stdout.as_str()), (1, ""));
+        assert_eq!(ours.stderr, format!("mqadmin: updateControllerConfig: {said}\n"));
+    }
+}
+
 fn leader(address: &str) -> Vec<(String, String)> {
     vec![("controllerLeaderAddress".to_owned(), address.to_owned())]
 }
