@@ -98,9 +98,10 @@ fn damaged_tables_are_not_overwritten(frontend: Frontend) {
 
 fn what_is_not_served_is_refused(frontend: Frontend) {
     let folder = Folder::new();
-    assert_says(&broker(frontend, &folder, "brokerRole=SLAVE\n"), &["brokerRole", "SLAVE", "not served yet"]);
-    let out = Server::run(frontend, &["container"]);
-    assert!(!out.status.success() && String::from_utf8_lossy(&out.stderr).contains("not served"));
+    let said = broker(frontend, &folder, "storeType=defaultRocksDB\n");
+    assert_says(&said, &["storeType", "defaultRocksDB", "not served"]);
+    let said = broker(frontend, &folder, "enableDLegerCommitLog=true\n");
+    assert_says(&said, &["enableDLegerCommitLog", "not served"]);
 }
 
 fn settings_are_printed(frontend: Frontend) {
