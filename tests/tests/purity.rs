@@ -113,7 +113,7 @@ fn the_core_names_nothing_with_io() {
         "SystemTime",
         "unsafe {",
         "tokio",
-        "chrono",
+        "chrono::",
         "getrandom",
         "libc::",
         "rand::rng()",
