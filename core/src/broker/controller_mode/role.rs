@@ -13,8 +13,10 @@ use crate::time::{Mono, Now};
 use crate::wire::code::{request, response};
 use crate::wire::{CallError, Command, Ext, ServerOut, Target};
 
-/// A master that does not tell its replication address is asked again after this long.
+/// A master that gives no answer to where it takes replicas is asked again after this long.
 const ASK_MS: u64 = 500;
+/// One that answers that it is no master has been elected but has not heard of it yet.
+const ASK_SOON_MS: u64 = 20;
 const ASK_TIMEOUT_MS: u64 = 1_000;
 
 /// A slave's search for the address its master takes replicas at.
@@ -143,6 +145,8 @@ impl<S: Store> Broker<S> {
         if let Some(address) = address.filter(|address| !address.is_empty()) {
             mode.master_ha.found = Some(address.clone());
             self.command_replication(now, RoleCommand::MasterHaAddress(Some(address)));
+        } else if result.is_ok() {
+            mode.master_ha.due = now.mono.plus_ms(ASK_SOON_MS);
         }
         true
     }
