@@ -112,8 +112,9 @@ fn a_master_and_its_slave_share_a_container(frontend: Frontend) {
     let namesrv = Server::namesrv(frontend);
     let (master, master_port) = conf(&folder, "ba", "");
     let root = folder.join("store-slave");
-    let more =
-        format!("brokerName=ba\nbrokerId=1\nbrokerRole=SLAVE\nslaveReadEnable=true\nstorePathRootDir={root}");
+    let more = format!(
+        "brokerName=ba\nbrokerId=1\nbrokerRole=SLAVE\nslaveReadEnable=true\nregisterNameServerPeriod=10000\nstorePathRootDir={root}"
+    );
     let (slave, slave_port) = conf(&folder, "slave", &more);
     let mut server = container(frontend, Some(&namesrv), &[master, slave]);
     let mut writer = client(master_port);
@@ -128,6 +129,10 @@ fn a_master_and_its_slave_share_a_container(frontend: Frontend) {
     assert!(wanted > Some(0));
     let mut reader = client(slave_port);
     eventually(20, "the slave has the message", || end(&mut reader) == wanted);
+    eventually(20, "the slave knows the topic and is read from", || {
+        let answer = reader.call(&Pull::from("T", 0).command());
+        answer.code == 0 && bodies(&answer) == [b"copied".to_vec()]
+    });
     assert_eq!(remove(&mut server.client(), "ba").code, 0, "the master goes, its slave stays");
     assert_eq!(end(&mut reader), wanted);
     assert!(server.stop().success());

@@ -1,9 +1,14 @@
 //! A master and its slave by configuration, as two processes: the slave's log is the master's, byte by byte.
 
-use sansmq_core::wire::code::response;
-use sansmq_tests::{Frontend, Server, eventually, on_both_frontends, send};
+use sansmq_core::wire::Command;
+use sansmq_core::wire::code::{request, response};
+use sansmq_tests::{Frontend, Pull, Server, bodies, eventually, ext, on_both_frontends, send};
 
-on_both_frontends!(a_slave_follows_is_killed_and_catches_up, strangers_on_the_port_do_no_harm);
+on_both_frontends!(
+    a_slave_follows_is_killed_and_catches_up,
+    a_slave_has_the_masters_tables_and_is_read_from,
+    strangers_on_the_port_do_no_harm,
+);
 
 /// The log, without the zeros behind its end.
 fn log(server: &Server) -> Vec<u8> {
@@ -36,6 +41,58 @@ fn a_slave_follows_is_killed_and_catches_up(frontend: Frontend) {
     eventually(20, "the slave has caught up", || log(&slave) == log(&master));
     client.must(&send("T", "both again"));
     assert!(log(&slave) == log(&master));
+}
+
+fn a_slave_has_the_masters_tables_and_is_read_from(frontend: Frontend) {
+    let namesrv = Server::namesrv(frontend);
+    let names =
+        format!("brokerIP2=127.0.0.1\nnamesrvAddr={}\nregisterNameServerPeriod=10000\n", namesrv.addr());
+    let master = Server::broker(frontend, &names);
+    let mut client = master.client();
+    client.must(&send("T", "copied"));
+    let group = Command::request(request::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, ext(""));
+    client.must(&group.with_body(&br#"{"groupName":"CG","retryMaxTimes":3}"#[..]));
+    let fields = "consumerGroup=CG topic=T queueId=0 commitOffset=1";
+    client.must(&Command::request(request::UPDATE_CONSUMER_OFFSET, ext(fields)));
+    let about = |server: &Server| {
+        let answer = server.client().must(&Command::request(request::GET_BROKER_CLUSTER_INFO, ext("")));
+        String::from_utf8_lossy(&answer.body).into_owned()
+    };
+    eventually(10, "the master is registered", || about(&namesrv).contains("brokerAddrs\":{0:"));
+    let reads = "brokerRole=SLAVE\nbrokerId=1\nslaveReadEnable=true\naccessMessageInMemoryMaxRatio=0\n";
+    let mut slave = Server::broker(frontend, &format!("{names}{reads}"));
+    let has = |slave: &Server| {
+        let answer = slave.client().call(&Pull::from("T", 0).command());
+        answer.code == 0 && bodies(&answer) == [b"copied".to_vec()]
+    };
+    eventually(20, "the slave is read from", || has(&slave));
+    let suggested = |answer: &Command| answer.ext_text("suggestWhichBrokerId");
+    let answer = slave.client().must(&Pull::from("T", 0).command());
+    assert_eq!(suggested(&answer).as_deref(), Some("1"), "memory reaches nothing, so it is the slave's");
+    let answer = slave.client().call(&Pull::from("T", 1).command());
+    assert_eq!((answer.code, suggested(&answer).as_deref()), (response::PULL_RETRY_IMMEDIATELY, Some("0")));
+
+    let file = |name: &str| {
+        let path = slave.folder.join(&format!("data/store/config/{name}"));
+        std::fs::read_to_string(path).unwrap_or_default()
+    };
+    eventually(20, "the tables are on the slave's disk", || {
+        file("topics.json").contains("\"T\"")
+            && file("subscriptionGroup.json").contains("\"CG\"")
+            && file("consumerOffset.json").contains("T@CG")
+    });
+    let status = slave.client().must(&Command::request(request::GET_BROKER_HA_STATUS, ext("")));
+    let text = String::from_utf8_lossy(&status.body).into_owned();
+    let ha = format!("\"masterAddr\":\"127.0.0.1:{}\"", master.port + 1);
+    assert!(
+        text.contains(&ha) && text.contains("\"master\":false") && !text.contains("lastReadTimestamp\":0")
+    );
+
+    // What was fetched outlives master and slave: nothing is emptied on the way.
+    drop(master);
+    slave.kill();
+    slave.restart();
+    assert!(has(&slave));
 }
 
 fn strangers_on_the_port_do_no_harm(frontend: Frontend) {

@@ -72,6 +72,7 @@ impl<S: Store> Broker<S> {
             self.scan_clients(now);
             self.save_periodically(now);
             self.register_due(now);
+            self.follow_master(now);
         }
         self.save_timers(now);
         self.stats.tick(now);
@@ -166,7 +167,7 @@ impl<S: Store> Broker<S> {
             code::GET_ALL_DELAY_OFFSET => Reply::success().with_body(body(self.schedule.snapshot())),
             code::GET_TIMER_CHECK_POINT => self.timer_checkpoint(),
             code::GET_TIMER_METRICS => self.timer_metrics(),
-            code::GET_BROKER_HA_STATUS => self.ha_status(),
+            code::GET_BROKER_HA_STATUS => self.ha_status(now),
             code::GET_BROKER_EPOCH_CACHE => self.epoch_cache(),
             code::GET_BROKER_CONFIG => self.broker_config(),
             code::GET_BROKER_RUNTIME_INFO => self.runtime_info(now),

@@ -30,6 +30,7 @@ mod persist;
 mod properties;
 mod pull;
 mod put;
+mod redirect;
 mod register;
 mod relay;
 pub mod replicas;
@@ -136,6 +137,8 @@ pub struct Broker<S: Store> {
     controllers: Option<Box<controller_mode::ControllerMode>>,
     served: metadata::Served,
     following: Option<metadata::Following>,
+    /// The smallest id of a live broker of this name; 0 until somebody says otherwise.
+    min_broker_id: i64,
     /// Where `durable` stood when waiting replies and pulls were last looked at.
     seen_durable: u64,
 }
@@ -201,6 +204,7 @@ impl<S: Store> Broker<S> {
             controllers: None,
             served: metadata::Served::default(),
             following: None,
+            min_broker_id: 0,
             seen_durable: store.log_bounds().durable,
             settings,
             store,

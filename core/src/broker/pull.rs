@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::cold::PULL_ROUNDS;
 use super::hold::HeldPull;
 use super::persist::File;
+use super::redirect::Homes;
 use super::{Broker, Stopping, dispatch, names};
 use crate::body::{MessageModel, SubscriptionData, SubscriptionGroupConfig, TopicConfig, perm};
 use crate::message::tags::java_hash;
@@ -32,7 +33,8 @@ mod forbidden {
 struct Allowed {
     topic_sys_flag: i32,
     group_sys_flag: i32,
-    suggest_broker: i64,
+    /// Where the group reads, and where it reads when it is far behind.
+    homes: Homes,
     /// Tag hashes to select; `None` for everything.
     codes: Option<Vec<i32>>,
 }
@@ -102,6 +104,7 @@ impl<S: Store> Broker<S> {
         };
         self.offsets.note_pulled(group, topic, queue_id, result.next_offset);
         let code = pull_code(result.status, offset);
+        let (code, suggest_broker) = self.redirect(topic, queue_id, allowed.homes, &result, code);
         let may_hold = first && sys_flag & FLAG_SUSPEND != 0 && self.stopping == Stopping::No;
         if code == response::PULL_NOT_FOUND && may_hold {
             let timeout = if self.settings.broker.long_polling_enable {
@@ -115,7 +118,7 @@ impl<S: Store> Broker<S> {
         }
         self.stats.pulled(group, topic, result.count, result.bytes);
         let ext = Ext::with_capacity(6)
-            .with("suggestWhichBrokerId", allowed.suggest_broker)
+            .with("suggestWhichBrokerId", suggest_broker)
             .with("nextBeginOffset", result.next_offset)
             .with("minOffset", result.bounds.min)
             .with("maxOffset", result.bounds.max)
@@ -216,7 +219,10 @@ impl<S: Store> Broker<S> {
         Ok(Allowed {
             topic_sys_flag: topic_config.topic_sys_flag,
             group_sys_flag: group_config.group_sys_flag,
-            suggest_broker: 0,
+            homes: Homes {
+                usual: group_config.broker_id,
+                slow: group_config.which_broker_when_consume_slowly,
+            },
             codes,
         })
     }

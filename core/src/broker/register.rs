@@ -26,6 +26,8 @@ struct Server {
     /// Token of the registration under way.
     call: Option<u64>,
     registered: bool,
+    /// The live master of this broker's name, as this NameServer knows it.
+    master: Option<String>,
 }
 
 /// Where the broker is registered.
@@ -42,7 +44,13 @@ impl Registration {
     pub fn new(addrs: &[String], now: Now) -> Self {
         let servers = addrs
             .iter()
-            .map(|addr| Server { addr: addr.clone(), due: now.mono, call: None, registered: false })
+            .map(|addr| Server {
+                addr: addr.clone(),
+                due: now.mono,
+                call: None,
+                registered: false,
+                master: None,
+            })
             .collect();
         Registration { servers, unregistering: Vec::new(), stopped: false, held: false }
     }
@@ -167,10 +175,13 @@ impl<S: Store> Broker<S> {
                     tracing::info!(namesrv = server.addr, "register broker to name server OK");
                 }
                 server.registered = true;
-                let master = answer.ext.as_ref().and_then(|ext| ext.get("haServerAddr"));
-                let master = master.map(ToString::to_string);
+                server.master = answer.ext_text("masterAddr").filter(|master| !master.is_empty());
+                let master = answer.ext_text("haServerAddr");
                 self.take_order_topics(now, answer);
                 self.master_is_at(now, master.as_deref());
+                // One that has just started knows of no master yet: another's word counts before its silence.
+                let named = self.registration.servers.iter().find_map(|server| server.master.clone());
+                self.follow_named_master(now, named);
             }
             Ok(answer) => {
                 tracing::warn!(namesrv = server.addr, code = answer.code, remark = ?answer.remark, "registerBroker failed");

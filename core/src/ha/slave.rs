@@ -101,6 +101,11 @@ pub struct Slave {
     inbound: BytesMut,
     last_read: Mono,
     last_write: Mono,
+    was_connected: bool,
+    /// Begin of the second that is counted, and bytes read in it.
+    second: (Mono, u64),
+    /// Bytes of the second before.
+    rate: u64,
     error: Option<SlaveError>,
     out: VecDeque<SlaveOut>,
 }
@@ -131,6 +136,9 @@ impl Slave {
             inbound: BytesMut::new(),
             last_read: now.mono,
             last_write: now.mono,
+            was_connected: false,
+            second: (now.mono, 0),
+            rate: 0,
             error: None,
             out: VecDeque::new(),
         }
@@ -150,6 +158,22 @@ impl Slave {
     #[must_use]
     pub fn address(&self) -> Option<&str> {
         self.address.as_deref()
+    }
+
+    /// When something was last read of a master and written to it; `None` before the first connection.
+    #[must_use]
+    pub fn last_activity(&self) -> Option<(Mono, Mono)> {
+        self.was_connected.then_some((self.last_read, self.last_write))
+    }
+
+    /// Bytes read of the master in the last full second.
+    #[must_use]
+    pub fn bytes_per_second(&self, now: Now) -> u64 {
+        match now.mono.ms_since(self.second.0) {
+            0..1_000 => self.rate,
+            1_000..2_000 => self.second.1,
+            _ => 0,
+        }
     }
 
     /// Why the last connection ended, for a log line; taken once.
@@ -173,6 +197,7 @@ impl Slave {
             return;
         }
         (self.last_read, self.last_write) = (now.mono, now.mono);
+        self.was_connected = true;
         match self.protocol {
             SlaveProtocol::Classic => {
                 self.phase = Phase::Transfer;
@@ -240,6 +265,12 @@ impl Slave {
             return;
         }
         self.last_read = now.mono;
+        let passed = now.mono.ms_since(self.second.0);
+        if passed >= 1_000 {
+            self.rate = if passed < 2_000 { self.second.1 } else { 0 };
+            self.second = (now.mono, 0);
+        }
+        self.second.1 += data.len() as u64;
         self.inbound.extend_from_slice(data);
         if let Err(error) = self.messages(now) {
             self.fail(now, error);

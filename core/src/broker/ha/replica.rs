@@ -57,6 +57,8 @@ impl<S: Store> Broker<S> {
 
     pub(super) fn link_failed(&mut self, now: Now, token: u64) {
         if self.ha.link == Link::Dialling(token) {
+            let master = self.ha.slave.as_ref().and_then(crate::ha::slave::Slave::address);
+            tracing::warn!(master, "the master cannot be connected to; next try in 5 s");
             self.link_down(now);
         }
     }

@@ -5,6 +5,7 @@ use crate::body::{EpochCacheInfo, EpochInfo, HaConnectionInfo, HaStatus};
 use crate::broker::Broker;
 use crate::broker::dispatch::body;
 use crate::store::Store;
+use crate::time::{Mono, Now};
 use crate::wire::Reply;
 
 fn signed(value: u64) -> i64 {
@@ -12,11 +13,13 @@ fn signed(value: u64) -> i64 {
 }
 
 impl<S: Store> Broker<S> {
-    pub(in crate::broker) fn ha_status(&self) -> Reply {
+    pub(in crate::broker) fn ha_status(&self, now: Now) -> Reply {
         let max = self.store.log_bounds().max;
         let gap = u64::try_from(self.settings.store.ha_max_gap_not_in_sync).unwrap_or(0);
+        let master = self.ha.role != Role::Slave;
+        // A slave's own end is told with its view of the master.
         let mut status =
-            HaStatus { master: self.ha.role != Role::Slave, max: signed(max), ..HaStatus::default() };
+            HaStatus { master, max: if master { signed(max) } else { 0 }, ..HaStatus::default() };
         for session in self.ha.sessions.values() {
             let acked = session.master.acked().unwrap_or(0);
             let diff = max.saturating_sub(acked);
@@ -37,6 +40,11 @@ impl<S: Store> Broker<S> {
         if let Some(slave) = &self.ha.slave {
             status.client.master_addr = slave.address().unwrap_or("").to_owned();
             status.client.max_offset = signed(max);
+            status.client.transferred = signed(slave.bytes_per_second(now));
+            let wall = |then: Mono| now.wall_ms - signed(now.mono.ms_since(then));
+            if let Some((read, written)) = slave.last_activity() {
+                (status.client.last_read, status.client.last_write) = (wall(read), wall(written));
+            }
         }
         Reply::success().with_body(body(&status))
     }

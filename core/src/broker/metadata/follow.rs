@@ -58,6 +58,13 @@ impl Following {
         }
     }
 
+    /// The tables of a master by configuration, which are polled as the reference's slaves do: classic roles
+    /// have no epoch that would tell which mastership an answer is of.
+    fn polling(master: String, now: Now) -> Self {
+        let manner = Manner::Reference(Box::new(Polling::new(now)));
+        Following { manner, ..Following::new(master, 0, 0, now) }
+    }
+
     pub fn follows(&self, master: &str, epoch: i32) -> bool {
         self.master == master && self.epoch == epoch
     }
@@ -110,7 +117,11 @@ impl<S: Store> Broker<S> {
             if let Some(bundle) = polling.take_complete() {
                 let current = self.topics.version();
                 let groups = *self.groups.version();
-                self.apply_bundle(bundle.unless_same(current, groups));
+                let bundle = bundle.unless_same(current, groups);
+                if bundle.topics.is_some() {
+                    self.registration.request(now);
+                }
+                self.apply_bundle(bundle);
             }
             return known;
         }
@@ -165,6 +176,23 @@ impl<S: Store> Broker<S> {
         // What could not be written is asked for again, with all the rest.
         following.since = if following.failed { 0 } else { since };
         following.due = if following.failed { now.mono.plus_ms(RETRY_MS) } else { now.mono };
+    }
+
+    /// A slave by configuration follows the master the NameServers name; nobody with `None`
+    /// (`SlaveSynchronize.setMasterAddr`).
+    pub(in crate::broker) fn follow_named_master(&mut self, now: Now, master: Option<String>) {
+        if self.ha.is_controller_mode() || self.is_master() {
+            return;
+        }
+        self.following = match (self.following.take(), master) {
+            (Some(same), Some(master)) if same.follows(&master, 0) => Some(same),
+            (_, Some(master)) => {
+                tracing::info!(master, "the master's tables are followed");
+                Some(Following::polling(master, now))
+            }
+            (_, None) => None,
+        };
+        self.follow_master(now);
     }
 
     /// The master, by the address the elections name, is asked from now on; nobody with `None`.

@@ -8,6 +8,7 @@ mod light;
 mod pulling;
 mod redelivery;
 mod sending;
+mod slave;
 
 use super::settings::Settings;
 use super::{Broker, BrokerMeta};
