@@ -7,6 +7,7 @@ use sansmq_tests::{Frontend, Pull, Server, bodies, eventually, ext, on_both_fron
 on_both_frontends!(
     a_slave_follows_is_killed_and_catches_up,
     a_slave_has_the_masters_tables_and_is_read_from,
+    a_slave_stands_in_for_its_master_as_far_as_reading_goes,
     strangers_on_the_port_do_no_harm,
 );
 
@@ -93,6 +94,53 @@ fn a_slave_has_the_masters_tables_and_is_read_from(frontend: Frontend) {
     slave.kill();
     slave.restart();
     assert!(has(&slave));
+}
+
+fn a_slave_stands_in_for_its_master_as_far_as_reading_goes(frontend: Frontend) {
+    let namesrv = Server::start(
+        frontend,
+        "namesrv",
+        "bindAddress=127.0.0.1\nsupportActingMaster=true\nnotifyMinBrokerIdChanged=true\n",
+        &[],
+    );
+    let names = format!(
+        "brokerIP2=127.0.0.1\nnamesrvAddr={}\nregisterNameServerPeriod=10000\nenableSlaveActingMaster=true\n\
+         brokerNotActiveTimeoutMillis=4000\n",
+        namesrv.addr()
+    );
+    let mut master = Server::broker(frontend, &names);
+    master.client().must(&send("T", "kept"));
+    let route = || {
+        let ask = Command::request(request::GET_ROUTEINFO_BY_TOPIC, ext("topic=T"));
+        String::from_utf8_lossy(&namesrv.client().call(&ask).body).into_owned()
+    };
+    let (writable, read_only) = ("\"perm\":6", "\"perm\":4");
+    eventually(10, "the master is in the route", || route().contains(writable));
+    let slave =
+        Server::broker(frontend, &format!("{names}brokerRole=SLAVE\nbrokerId=1\nslaveReadEnable=true\n"));
+    let pull = |offset| slave.client().call(&Pull::from("T", offset).command());
+    eventually(20, "the slave is read from", || pull(0).code == 0);
+    assert_eq!(pull(1).code, response::PULL_RETRY_IMMEDIATELY, "to the master, which lives");
+    // Longer than the master and the slave may be silent: heartbeats keep both in the route.
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    assert!(route().contains(&slave.addr()) && route().contains(&master.addr()), "{}", route());
+
+    master.kill();
+    eventually(20, "the slave is shown as master, and nothing can be written", || {
+        let route = route();
+        let shown = route.contains(&format!("\"0\":\"{}\"", slave.addr()))
+            || route.contains(&format!("0:\"{}\"", slave.addr()));
+        shown && route.contains(read_only) && !route.contains(writable)
+    });
+    eventually(10, "the slave waits for messages itself", || pull(1).code == response::PULL_NOT_FOUND);
+    assert_eq!(pull(0).code, 0);
+    assert_eq!(slave.client().call(&send("T", "no")).code, response::SYSTEM_BUSY);
+
+    master.restart();
+    eventually(20, "the master is in the route again", || route().contains(writable));
+    eventually(10, "consumers are sent back to it", || pull(1).code == response::PULL_RETRY_IMMEDIATELY);
+    master.client().must(&send("T", "more"));
+    eventually(20, "the slave follows again", || log(&slave) == log(&master));
 }
 
 fn strangers_on_the_port_do_no_harm(frontend: Frontend) {

@@ -23,5 +23,8 @@ pub use group::{
 };
 pub use ha::{EpochCacheInfo, EpochInfo, HaClientInfo, HaConnectionInfo, HaStatus};
 pub use register::{RegisterBrokerBody, TopicConfigTable, TopicConfigWrapper, TopicQueueMappingInfo};
-pub use route::{BrokerData, BrokerMemberGroup, ClusterInfo, KvTable, QueueData, TopicList, TopicRouteData};
+pub use route::{
+    BrokerData, BrokerMemberGroup, BrokerMemberGroupBody, ClusterInfo, KvTable, QueueData, TopicList,
+    TopicRouteData,
+};
 pub use topic::{DataVersion, TopicConfig, TopicFilterType, perm};

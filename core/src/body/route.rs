@@ -107,3 +107,12 @@ json_struct! {
         pub broker_addrs: BTreeMap<i64, String> = "brokerAddrs",
     }
 }
+
+json_struct! {
+    /// The answer to GET_BROKER_MEMBER_GROUP.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct BrokerMemberGroupBody {
+        /// Who is there.
+        pub group: BrokerMemberGroup = "brokerMemberGroup",
+    }
+}

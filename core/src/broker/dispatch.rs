@@ -29,6 +29,7 @@ impl<S: Store> Broker<S> {
             ServerIn::Tick => self.tick(now),
             ServerIn::Answer { token, result } => {
                 let known = self.registered(now, token, &result)
+                    || self.group_told(now, token, &result)
                     || self.relayed(token, &result)
                     || self.controller_answered(now, token, &result)
                     || self.master_told(now, token, &result);
@@ -73,6 +74,7 @@ impl<S: Store> Broker<S> {
             self.save_periodically(now);
             self.register_due(now);
             self.follow_master(now);
+            self.tick_group(now);
         }
         self.save_timers(now);
         self.stats.tick(now);
@@ -190,6 +192,7 @@ impl<S: Store> Broker<S> {
             code::RESUME_CHECK_HALF_MESSAGE => self.resume_check(now, frame),
             code::EXCHANGE_BROKER_HA_INFO if self.is_master() => self.ha_info(),
             code::NOTIFY_BROKER_ROLE_CHANGED => self.role_changed(now, frame),
+            code::NOTIFY_MIN_BROKER_ID_CHANGE => self.min_broker_changed(now, frame),
             code::CLEAN_UNUSED_TOPIC => Reply::success(),
             code::CLEAN_EXPIRED_CONSUMEQUEUE => {
                 self.store.clean_queues_now();

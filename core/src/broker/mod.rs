@@ -6,6 +6,7 @@
 //! [`relay`], [`cold`]),
 //! with a deadline.
 
+mod acting;
 mod admin_groups;
 mod admin_stats;
 mod admin_topics;
@@ -137,6 +138,7 @@ pub struct Broker<S: Store> {
     controllers: Option<Box<controller_mode::ControllerMode>>,
     served: metadata::Served,
     following: Option<metadata::Following>,
+    group: acting::Group,
     /// The smallest id of a live broker of this name; 0 until somebody says otherwise.
     min_broker_id: i64,
     /// Where `durable` stood when waiting replies and pulls were last looked at.
@@ -159,6 +161,8 @@ impl<S: Store> Broker<S> {
     ) -> Self {
         let config = &settings.broker;
         let controlled = config.enable_controller_mode;
+        let acting = config.enable_slave_acting_master && !controlled;
+        let slave = settings.store.broker_role == crate::config::BrokerRole::Slave;
         let property_suffix = format!(
             "MSG_REGION\u{1}{}\u{2}TRACE_ON\u{1}{}\u{2}CLUSTER\u{1}{}\u{2}",
             config.region_id, config.trace_on, config.broker_cluster_name
@@ -204,6 +208,7 @@ impl<S: Store> Broker<S> {
             controllers: None,
             served: metadata::Served::default(),
             following: None,
+            group: acting::Group::new(acting, slave, now),
             min_broker_id: 0,
             seen_durable: store.log_bounds().durable,
             settings,
@@ -266,6 +271,7 @@ impl<S: Store> Broker<S> {
                 self.controllers.as_ref().and_then(|mode| mode.deadline()),
                 self.ha.deadline(),
                 self.served.deadline(),
+                self.group.deadline(),
                 self.following.as_ref().and_then(metadata::Following::deadline),
             ]
             .into_iter()

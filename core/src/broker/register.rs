@@ -83,6 +83,12 @@ impl Registration {
         }
     }
 
+    /// Addresses of the NameServers that know this broker.
+    pub fn registered(&self) -> Vec<String> {
+        let known = self.servers.iter().filter(|server| server.registered);
+        known.map(|server| server.addr.clone()).collect()
+    }
+
     pub fn is_unregistered(&self) -> bool {
         self.unregistering.is_empty()
     }

@@ -8,10 +8,9 @@ use super::register_body::decode_body;
 use super::route::RouteOptions;
 use super::tables::BrokerKey;
 use super::topics::UnitTopics;
-use crate::body::{BrokerMemberGroup, DataVersion, TopicRouteData};
+use crate::body::{BrokerMemberGroupBody, DataVersion, TopicRouteData};
 use crate::config::{BLACK_LISTED, Refusal};
 use crate::json::{Style, ToJson, from_slice, to_vec};
-use crate::json_struct;
 use crate::time::Now;
 use crate::wire::code::{request, response};
 use crate::wire::headers::naming::{BrokerIdentity, GetRouteInfo, KvConfig, NamesrvTopic, RegisterBroker};
@@ -143,18 +142,11 @@ fn query_data_version(ns: &mut Namesrv, now: Now, frame: &Frame<'_>) -> Served {
     })
 }
 
-json_struct! {
-    #[derive(Default)]
-    struct MemberGroupBody {
-        group: BrokerMemberGroup = "brokerMemberGroup",
-    }
-}
-
 fn member_group(ns: &Namesrv, frame: &Frame<'_>) -> Served {
     let header = BrokerIdentity::parse(frame);
     let cluster = need(header.cluster_name, "clusterName")?;
     let group = ns.tables.member_group(cluster, need(header.broker_name, "brokerName")?);
-    Ok(body(&MemberGroupBody { group }).with_remark("not set any response code"))
+    Ok(body(&BrokerMemberGroupBody { group }).with_remark("not set any response code"))
 }
 
 fn route(ns: &Namesrv, now: Now, frame: &Frame<'_>) -> Served {

@@ -8,9 +8,14 @@ use crate::wire::code::response;
 const MASTER: &str = "10.0.0.1:10911";
 
 fn bench(id: i64, readable: bool, memory_percent: i32) -> Bench {
+    bench_with(id, readable, memory_percent, false)
+}
+
+fn bench_with(id: i64, readable: bool, memory_percent: i32, acting: bool) -> Bench {
     let role = if id == 0 { BrokerRole::AsyncMaster } else { BrokerRole::Slave };
     let broker = BrokerConfig {
         broker_id: id,
+        enable_slave_acting_master: acting,
         slave_read_enable: readable,
         namesrv_addr: Some("10.0.0.7:9876".into()),
         ..config()
@@ -34,7 +39,11 @@ fn log() -> Vec<u8> {
 
 /// A slave that has a master's log and topic.
 fn slave(readable: bool, memory_percent: i32) -> Bench {
-    let mut slave = bench(1, readable, memory_percent);
+    slave_with(readable, memory_percent, false)
+}
+
+fn slave_with(readable: bool, memory_percent: i32, acting: bool) -> Bench {
+    let mut slave = bench_with(1, readable, memory_percent, acting);
     slave.broker.store.append_raw(slave.now, 0, &log()).expect("whole records");
     slave.named(Some(MASTER));
     slave.tell_tables(1);
@@ -185,7 +194,9 @@ fn tables_come_from_the_master_the_name_server_names_and_are_written() {
     assert_eq!(version.counter, 1);
     slave.pass(8_000);
     assert!(slave.tell_tables(1).iter().all(|(_, code)| *code != request::GET_ALL_TOPIC_CONFIG));
-    slave.pass(2_000);
+    slave.pass(1_500);
+    slave.tell_tables(1);
+    slave.pass(1_500);
     assert!(slave.tell_tables(1).iter().any(|(_, code)| *code == request::GET_ALL_TOPIC_CONFIG));
     slave.pass(1_000);
     assert!(slave.has_topic() && slave.broker.topics.version() == version);
@@ -216,4 +227,51 @@ fn a_slave_tells_its_view_of_the_master() {
     assert!(text.contains(&format!("\"maxOffset\":{end},")), "{text}");
     assert!(text.contains(r#""master":false,"masterCommitLogMaxOffset":0"#), "{text}");
     assert!(text.contains(r#""lastReadTimestamp":0"#), "never connected: {text}");
+}
+
+#[test]
+fn without_a_master_a_slave_holds_pulls_and_lets_go_when_one_comes() {
+    let mut slave = slave_with(true, 40, true);
+    let group = |slave: &mut Bench, members: &str| {
+        slave.pass(1_100);
+        let calls = slave.asked();
+        let asked = calls.iter().find(|(_, _, code)| *code == request::GET_BROKER_MEMBER_GROUP);
+        let body = format!(
+            r#"{{"brokerMemberGroup":{{"cluster":"C","brokerName":"broker-a","brokerAddrs":{{{members}}}}}}}"#
+        );
+        slave.answer(asked.expect("every second").0, command_of(0, Ext::new(), &body));
+    };
+    group(&mut slave, r#"0:"10.0.0.1:10911",1:"10.0.0.2:10911""#);
+    assert_eq!(slave.pull("T", 0, 3, "*").code, response::PULL_RETRY_IMMEDIATELY);
+    group(&mut slave, r#"1:"10.0.0.2:10911""#);
+    assert_eq!(told(&slave.pull("T", 0, 3, "*")).0, response::PULL_NOT_FOUND);
+    slave.pass(15_000);
+    let asked: Vec<_> = slave.asked().into_iter().filter(|(_, addr, _)| addr == MASTER).collect();
+    assert!(asked.is_empty(), "nobody asks a master that is gone: {asked:?}");
+    let fields = pull_fields("T", 0, 3, "*", 4 | 2, 15_000);
+    let fields: Vec<(&'static str, &str)> = fields.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let held = slave.send_from(2, command(request::PULL_MESSAGE, &fields, b""), false);
+    assert!(slave.reply_to(held).is_none());
+    // The push says it sooner than the next question.
+    let pushed = slave.ask(request::NOTIFY_MIN_BROKER_ID_CHANGE, &[("minBrokerId", "0")], b"");
+    assert_eq!(pushed.code, response::SUCCESS);
+    let reply = slave.reply_to(held).expect("let go");
+    assert_eq!(told(&reply), (response::PULL_RETRY_IMMEDIATELY, "0".into()));
+    let wrong = slave.ask(request::NOTIFY_MIN_BROKER_ID_CHANGE, &[("minBrokerId", "x")], b"");
+    assert_eq!(wrong.code, response::SYSTEM_ERROR);
+    assert_eq!(slave.broker.min_broker_id, 0);
+}
+
+#[test]
+fn brokers_of_a_set_with_acting_masters_send_heartbeats() {
+    let mut slave = slave_with(true, 40, true);
+    slave.pass(2_500);
+    let beats = slave.other.iter().filter(|out| {
+        matches!(out, ServerOut::Oneway { to: Target::Addr(addr), command }
+            if addr == "10.0.0.7:9876" && command.code == request::QUERY_DATA_VERSION)
+    });
+    assert!((2..=3).contains(&beats.count()));
+    let mut plain = slave_with(true, 40, false);
+    plain.pass(2_500);
+    assert!(!plain.other.iter().any(|out| matches!(out, ServerOut::Oneway { .. })));
 }
