@@ -9,6 +9,7 @@ use std::io;
 use std::path::Path;
 
 use crate::disk::Disk;
+use crate::index::Index;
 
 /// Bytes of the file.
 pub(crate) const LEN: usize = 4096;
@@ -33,7 +34,9 @@ pub struct DurablePositions {
 pub struct Checkpoint {
     /// Store time of the last record known to be durable.
     pub log_time: i64,
-    /// Store time of the last record whose queue entry is known to be durable.
+    /// Store time of the last record whose queue entry is known to be durable, or of an older one: after a crash
+    /// the reference drops the index files that end later than `index_time`, but enters records again only from
+    /// about this time on (`spec/store.md` section 7). See [`Self::cover`].
     pub queue_time: i64,
     /// End time of the last index file that was full and flushed.
     pub index_time: i64,
@@ -62,6 +65,14 @@ impl Checkpoint {
         }
         out.resize(LEN, 0);
         out
+    }
+
+    /// Takes the queue time back to the oldest record of the index files that a crash leaves to be rebuilt, so
+    /// that the reference, too, comes past all of them. Own starts go by [`Self::positions`].
+    pub(crate) fn cover(&mut self, index: &Index) {
+        let newest = self.positions.map_or(0, |positions| positions.index);
+        let oldest = index.begin_time_where(|file| file.is_rebuilt(self.index_time, newest));
+        self.queue_time = oldest.map_or(self.queue_time, |oldest| oldest.min(self.queue_time));
     }
 
     /// Reads what is there; missing bytes count as zero.

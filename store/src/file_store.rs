@@ -216,6 +216,9 @@ impl FileStore {
             checkpoint.queue_time = self.last_store_time;
         }
         checkpoint.positions = Some(positions);
+        if let Some(index) = &self.index {
+            checkpoint.cover(index);
+        }
         checkpoint.confirm_offset = self.confirm_offset();
         let nothing_new = ranges.is_empty() && dirs.is_empty() && checkpoint == self.flusher.written;
         (!nothing_new).then(|| QueueFlush {

@@ -64,6 +64,18 @@ struct IndexFile {
     header: Header,
 }
 
+impl IndexFile {
+    fn state(&self, entries: u32) -> FileState {
+        FileState {
+            name: self.name,
+            end_time: self.header.end_time,
+            begin_time: self.header.begin_time,
+            end_offset: u64::try_from(self.header.end_offset).unwrap_or(0),
+            full: i64::from(self.header.count) >= i64::from(entries),
+        }
+    }
+}
+
 /// What a query found, before the records are looked up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -80,9 +92,19 @@ pub(crate) struct FileState {
     pub name: u64,
     /// Milliseconds since the Unix epoch.
     pub end_time: i64,
+    /// Store time of the first record entered.
+    pub begin_time: i64,
     /// Log offset of the last record entered.
     pub end_offset: u64,
     pub full: bool,
+}
+
+impl FileState {
+    /// Whether the file cannot be trusted after a crash, given end time and name of the newest file that was
+    /// full and flushed: only full files are flushed as a whole.
+    pub(crate) fn is_rebuilt(&self, index_time: i64, newest: u64) -> bool {
+        !self.full || self.end_time > index_time || self.name > newest
+    }
 }
 
 /// All index files of a store.
@@ -358,13 +380,7 @@ impl Index {
         let before = self.files.len();
         let mut kept = VecDeque::with_capacity(before);
         for file in self.files.drain(..) {
-            let state = FileState {
-                name: file.name,
-                end_time: file.header.end_time,
-                end_offset: u64::try_from(file.header.end_offset).unwrap_or(0),
-                full: i64::from(file.header.count) >= i64::from(self.entries),
-            };
-            if doomed(&state) {
+            if doomed(&file.state(self.entries)) {
                 remove_durably(&*self.disk, &file.path).map_err(StoreError::io("remove", &file.path))?;
             } else {
                 kept.push_back(file);
@@ -372,6 +388,12 @@ impl Index {
         }
         self.files = kept;
         Ok(self.files.len() != before)
+    }
+
+    /// Store time of the oldest record in the files `wanted` says yes to; `None` when they are empty.
+    pub(crate) fn begin_time_where(&self, wanted: impl Fn(&FileState) -> bool) -> Option<i64> {
+        let used = self.files.iter().filter(|file| file.header.count > 1);
+        used.map(|file| file.state(self.entries)).filter(wanted).map(|file| file.begin_time).min()
     }
 
     /// End time and name of the newest full file, zeros without one.

@@ -266,8 +266,7 @@ fn plan(parts: &mut Parts<'_>, clean: bool, checkpoint: &Checkpoint) -> Result<P
     if let Some(index) = &mut parts.index {
         // only full files are flushed as a whole; the rest is rebuilt
         let newest = checkpoint.positions.map_or(u64::MAX, |positions| positions.index);
-        index
-            .remove_where(|file| !file.full || file.end_time > checkpoint.index_time || file.name > newest)?;
+        index.remove_where(|file| file.is_rebuilt(checkpoint.index_time, newest))?;
         // the last indexed record may have more keys than fitted into the file
         index_from = index.end_offset().unwrap_or(start);
     }

@@ -172,6 +172,7 @@ fn make_durable(
         if let Some(positions) = &mut checkpoint.positions {
             positions.index = name;
         }
+        checkpoint.cover(index);
     }
     let flush =
         QueueFlush { ranges, dirs, checkpoint: *checkpoint, checkpoint_path: root.join("checkpoint") };

@@ -122,6 +122,10 @@ impl FileStore {
         positions.queues = positions.queues.min(offset);
         self.flusher.current.positions = Some(positions);
         self.flusher.current.confirm_offset = self.confirm_offset();
+        // what is about to be dropped counts as to be rebuilt already
+        let doomed = self.index.as_ref().and_then(|i| i.begin_time_where(|file| file.end_offset >= whole));
+        let queue_time = &mut self.flusher.current.queue_time;
+        *queue_time = doomed.map_or(*queue_time, |doomed| doomed.min(*queue_time));
         self.write_checkpoint()?;
         if let Some(index) = &mut self.index
             && index.remove_where(|file| file.end_offset >= whole)?

@@ -1,5 +1,6 @@
 //! What cannot be provoked from outside: flushes that fail.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use sansmq_core::store::TagsCode;
@@ -15,6 +16,10 @@ fn open(name: &str) -> FileStore {
 }
 
 fn append(store: &mut FileStore) -> Result<Appended, AppendError> {
+    append_at(store, Now::default())
+}
+
+fn append_at(store: &mut FileStore, now: Now) -> Result<Appended, AppendError> {
     let message = NewMessage {
         topic: "T",
         queue_id: 0,
@@ -31,7 +36,7 @@ fn append(store: &mut FileStore) -> Result<Appended, AppendError> {
         uniq_key: Some("k"),
         keys: None,
     };
-    store.append(Now::default(), &message)
+    store.append(now, &message)
 }
 
 #[test]
@@ -91,4 +96,36 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
     look(&mut store);
     assert!(append(&mut store).is_ok());
     assert!(store.disk_use().total_bytes > 0);
+}
+
+/// The reference goes by times alone: it drops index files that end after the checkpoint's index time, and enters
+/// records again from the newest log file on that began three seconds before the other two times.
+#[test]
+fn the_reference_rebuilds_every_index_file_that_it_drops() {
+    let mut store = open("checkpoint-times");
+    let (mut begins, mut times, mut rolled) = (BTreeMap::new(), Vec::new(), false);
+    for second in 1..400_i64 {
+        let now = Now { wall_ms: second * 1000, ..Now::default() };
+        let at = append_at(&mut store, now).unwrap().offset;
+        begins.entry(at / 8192).or_insert(second * 1000);
+        times.push((at, second * 1000));
+        if second % 3 > 0 {
+            continue;
+        }
+        store.request_flush();
+        store.flusher.queues_due = Some(second % 2 == 0);
+        while let Some(job) = store.poll_job() {
+            store.complete(now, FileStore::run(job));
+        }
+        let point = store.flusher.written;
+        let limit = point.log_time.min(point.queue_time) - 3000;
+        let from = begins.iter().rev().find(|(_, begin)| **begin <= limit).map_or(0, |(file, _)| file * 8192);
+        // seven records fit into an index file, so those up to its last full one are kept
+        let kept = times.iter().filter(|(_, time)| *time <= point.index_time).count();
+        assert!(kept.is_multiple_of(7) && times.len() - kept <= 21, "{kept} of {} records kept", times.len());
+        let lost = times.iter().skip(kept).find(|(at, _)| *at < from);
+        assert_eq!(lost, None, "second {second}: {point:?}, rebuilt from {from}");
+        rolled |= from > 0;
+    }
+    assert!(rolled, "the log is not read from its very start each time");
 }
