@@ -40,7 +40,8 @@ pub(crate) struct TimerLog {
     durable: u64,
     /// Position up to which a flush was asked for.
     wanted: u64,
-    in_flight: bool,
+    /// Up to where the flush under way makes true what the files say: no further than they were cut since.
+    in_flight: Option<u64>,
     /// Files were created since the last flush.
     created: bool,
     wheel: Option<Table>,
@@ -51,9 +52,16 @@ pub(crate) struct TimerLog {
 }
 
 impl TimerLog {
-    /// Opens what is there and cuts off what is no entry behind the last one.
-    pub(crate) fn load(disk: &DiskRef, root: &Path, file_size: u64) -> Result<Self, StoreError> {
+    /// Opens what is there and cuts off what is no entry behind the last one. Files that a crash (`crashed`) left
+    /// behind a gap were never flushed; their messages are read again from the timer topic.
+    pub(crate) fn load(
+        disk: &DiskRef,
+        root: &Path,
+        file_size: u64,
+        crashed: bool,
+    ) -> Result<Self, StoreError> {
         let dir = root.join("timerlog");
+        segments::remove_stragglers(&**disk, &dir, crashed)?;
         let mut log = TimerLog {
             disk: disk.clone(),
             root: root.to_path_buf(),
@@ -62,7 +70,7 @@ impl TimerLog {
             end: 0,
             durable: 0,
             wanted: 0,
-            in_flight: false,
+            in_flight: None,
             created: false,
             wheel: None,
             taken: BTreeSet::new(),
@@ -201,6 +209,7 @@ impl TimerLog {
         self.end = position.clamp(self.min(), self.end);
         self.durable = self.durable.min(self.end);
         self.wanted = self.wanted.min(self.end);
+        self.in_flight = self.in_flight.map(|end| end.min(self.end));
         let base = self.base_of(self.end);
         for gone in self.files.split_off(&(base + 1)).into_keys().rev() {
             remove_durably(&*self.disk, &segments::path_of(&self.dir, gone))?;
@@ -213,10 +222,9 @@ impl TimerLog {
 
     /// The flush that is wanted, if none is under way.
     pub(crate) fn flush(&mut self) -> Option<TimerFlush> {
-        if self.in_flight || self.wanted <= self.durable {
+        if self.in_flight.is_some() || self.wanted <= self.durable {
             return None;
         }
-        self.in_flight = true;
         Some(self.take_dirty())
     }
 
@@ -233,13 +241,14 @@ impl TimerLog {
         if let (Some((first, last)), Some(wheel)) = (self.changed.take(), &self.wheel) {
             ranges.push(wheel.dirty(first * PAGE, (last + 1) * PAGE));
         }
+        self.in_flight = Some(self.end);
         let created = std::mem::take(&mut self.created);
         let dirs = if created { vec![self.dir.clone(), self.root.clone()] } else { Vec::new() };
         TimerFlush { ranges, dirs, end: self.end }
     }
 
     pub(crate) fn flushed(&mut self, end: u64) {
-        self.in_flight = false;
+        let end = self.in_flight.take().map_or(end, |kept| kept.min(end));
         self.durable = self.durable.max(end.min(self.end));
     }
 

@@ -49,6 +49,8 @@ pub struct MemoryStore {
     stamp_rules: StampRules,
     last_store_time: i64,
     timer: Vec<TimerEntry>,
+    /// Entries in front that are gone.
+    timer_first: usize,
     closed: bool,
     /// Where durability was held, if it is.
     held_durable: Option<u64>,
@@ -102,6 +104,7 @@ impl MemoryStore {
             stamp_rules: StampRules::default(),
             last_store_time: 0,
             timer: Vec::new(),
+            timer_first: 0,
             closed: false,
             held_durable: None,
             cold: Cold::default(),
@@ -149,6 +152,12 @@ impl MemoryStore {
     pub fn reopened(mut self) -> Self {
         self.closed = false;
         self
+    }
+
+    /// Loses entries at the front of the timer log, as a crash does that takes a file.
+    #[cfg(test)]
+    pub(crate) fn lose_timer_front(&mut self, entries: usize) {
+        self.timer_first = entries.min(self.timer.len());
     }
 
     fn queue(&self, topic: &str, queue_id: i32) -> Option<&Queue> {
@@ -497,19 +506,20 @@ impl Store for MemoryStore {
     }
 
     fn timer_entry(&self, position: u64) -> Option<(u64, TimerEntry)> {
-        let index = position.div_ceil(ENTRY_LEN as u64);
+        let index = position.div_ceil(ENTRY_LEN as u64).max(self.timer_first as u64);
         let entry = self.timer.get(usize::try_from(index).ok()?)?;
         Some((index * ENTRY_LEN as u64, *entry))
     }
 
     fn timer_cut(&mut self, position: u64) -> Result<(), AppendError> {
-        self.timer.truncate(usize::try_from(position.div_ceil(ENTRY_LEN as u64)).unwrap_or(usize::MAX));
+        let keep = usize::try_from(position.div_ceil(ENTRY_LEN as u64)).unwrap_or(usize::MAX);
+        self.timer.truncate(keep.max(self.timer_first));
         Ok(())
     }
 
     fn timer_bounds(&self) -> TimerBounds {
         let end = (self.timer.len() * ENTRY_LEN) as u64;
-        TimerBounds { min: 0, end, durable: end }
+        TimerBounds { min: (self.timer_first * ENTRY_LEN) as u64, end, durable: end }
     }
 
     fn timer_sync(&mut self) {}

@@ -16,7 +16,7 @@ fn scratch(name: &str) -> PathBuf {
 
 fn open(root: &Path) -> TimerLog {
     let disk: DiskRef = Arc::new(RealDisk::default());
-    let mut log = TimerLog::load(&disk, root, SIZE).unwrap();
+    let mut log = TimerLog::load(&disk, root, SIZE, true).unwrap();
     log.recover().unwrap();
     log
 }
@@ -71,6 +71,49 @@ fn nothing_behind_a_cut_comes_back() {
     let log = open(&root);
     assert_eq!((all(&log).len(), all(&log)[11]), (12, (592, 99)));
     assert!(!root.join("timerlog/00000000000000001080").exists());
+}
+
+#[test]
+fn a_flush_that_was_under_way_says_nothing_of_what_replaced_a_cut() {
+    let root = scratch("cut-in-flight");
+    let mut log = open(&root);
+    for n in 0..4 {
+        put(&mut log, n);
+    }
+    log.want_flush();
+    let flush = log.flush().expect("wanted");
+    assert_eq!(flush.end, 4 * ENTRY);
+    log.cut(ENTRY).unwrap();
+    for n in 10..14 {
+        put(&mut log, n);
+    }
+    log.want_flush();
+    assert!(log.flush().is_none(), "one at a time");
+    log.flushed(flush.end);
+    assert_eq!(log.durable(), ENTRY, "the new entries were not in it");
+    let next = log.flush().expect("still wanted");
+    log.flushed(next.end);
+    assert_eq!(log.durable(), 5 * ENTRY);
+}
+
+#[test]
+fn what_a_crash_left_behind_a_gap_is_removed() {
+    for emptied in [true, false] {
+        let root = scratch("gap");
+        let mut log = open(&root);
+        for n in 0..25 {
+            put(&mut log, n);
+        }
+        drop(log);
+        let middle = segments::path_of(&root.join("timerlog"), SIZE);
+        if emptied { std::fs::write(&middle, b"") } else { std::fs::remove_file(&middle) }.unwrap();
+        let mut log = open(&root);
+        assert_eq!(all(&log).len(), 10, "a file's worth");
+        assert_eq!(log.end(), 540);
+        assert_eq!(put(&mut log, 30), 540);
+        drop(log);
+        assert_eq!(all(&open(&root)).last(), Some(&(540, 30)));
+    }
 }
 
 #[test]

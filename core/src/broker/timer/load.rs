@@ -53,8 +53,15 @@ impl<S: Store> Broker<S> {
             return;
         }
         let read_time = checkpoint.as_ref().map_or(0, |point| point.read_time);
+        let flushed = checkpoint.as_ref().map_or(0, |point| u64::try_from(point.flushed).unwrap_or(0));
+        let first = self.store.timer_bounds().min;
+        if first > flushed {
+            // Files are given back long after a checkpoint has spoken of them: the first ones are lost, and all
+            // that came since the checkpoint is read again.
+            self.cut_timer_log(first, "has lost its first files");
+        }
         let mut waiting = Waiting::of(self.topics.iter().map(|topic| &*topic.topic_name));
-        let last = self.load_wheel(read_time, &mut waiting);
+        let last = self.load_wheel(read_time, flushed, &mut waiting);
         self.timers.metrics.recount(now.wall_ms, &waiting.counts);
         let after_last = last.and_then(|entry| {
             let bytes = self.store.record_at(u64::try_from(entry.offset).ok()?)?;
@@ -78,17 +85,39 @@ impl<S: Store> Broker<S> {
         self.timers.start_saving(now, checkpoint);
     }
 
-    /// The last entry of the timer log whose message is in the log.
-    fn load_wheel(&mut self, read_time: i64, waiting: &mut Waiting) -> Option<TimerEntry> {
+    fn cut_timer_log(&mut self, at: u64, why: &str) {
+        tracing::warn!(at, "the timer log {why} and is cut");
+        if let Err(error) = self.store.timer_cut(at) {
+            tracing::error!(%error, "the timer log cannot be cut");
+        }
+    }
+
+    /// Whether the record an entry names is one of the timer's; what is gone from the log tells nothing.
+    fn is_of_its_message(&self, entry: &TimerEntry) -> bool {
+        let Ok(offset) = u64::try_from(entry.offset) else { return false };
+        if offset < self.store.log_bounds().min {
+            return true;
+        }
+        let bytes = self.store.record_at(offset);
+        let found = bytes.as_deref().and_then(|bytes| record::decode(bytes).ok());
+        found.is_some_and(|found| {
+            found.topic == names::TIMER_TOPIC.as_bytes() && i32::try_from(found.total_size) == Ok(entry.size)
+        })
+    }
+
+    /// The last entry of the timer log whose message is in the log. From byte `flushed` on a crash may have torn
+    /// an entry, which has no checksum: it counts only if it fits its message.
+    fn load_wheel(&mut self, read_time: i64, flushed: u64, waiting: &mut Waiting) -> Option<TimerEntry> {
         let log_end = i64::try_from(self.store.log_bounds().max).unwrap_or(i64::MAX);
         let mut position = self.store.timer_bounds().min;
         let mut last = None;
         while let Some((at, entry)) = self.store.timer_entry(position) {
             if entry.offset.saturating_add(entry.size.into()) > log_end {
-                tracing::warn!(at, "the timer log is ahead of the message log and is cut");
-                if let Err(error) = self.store.timer_cut(at) {
-                    tracing::error!(%error, "the timer log cannot be cut");
-                }
+                self.cut_timer_log(at, "is ahead of the message log");
+                break;
+            }
+            if at >= flushed && !self.is_of_its_message(&entry) {
+                self.cut_timer_log(at, "has an entry that is not of the message it names");
                 break;
             }
             if entry.slot_time() >= read_time {

@@ -5,7 +5,7 @@ use crate::broker::names;
 use crate::broker::testing::{BEGIN_MS, Rig, field};
 use crate::message::record;
 use crate::store::Store;
-use crate::timer::{RecallHandle, TimerCheckpoint};
+use crate::timer::{RecallHandle, TimerCheckpoint, TimerEntry};
 use crate::wire::code::request;
 
 /// Body -> store time of every delivered copy.
@@ -228,6 +228,45 @@ fn a_checkpoint_ahead_of_a_cut_log_does_not_count() {
     rig = rig.restart(false);
     rig.pass(10_000);
     assert_eq!(rig.bodies("T").iter().filter(|body| *body == "three").count(), 1);
+}
+
+#[test]
+fn a_torn_entry_hides_no_message() {
+    for (offset, size) in [(0, 0), (0, 1), (300, 500)] {
+        let mut rig = Rig::new(|_, _| {});
+        rig.send("T", "TIMER_DELAY_SEC=60", "one");
+        rig.pass(2_000);
+        let file = rig.files["root/config/timercheck"].clone();
+        rig.send("Other", "", "between");
+        rig.send("T", "TIMER_DELAY_SEC=61", "two");
+        rig.send("T", "TIMER_DELAY_SEC=62", "three");
+        rig.pass(2_000);
+        rig.files.insert("root/config/timercheck".into(), file);
+        let now = rig.now;
+        rig = rig.restart_with(|store| {
+            let (_, second) = store.timer_entry(52).unwrap();
+            store.timer_cut(52).unwrap();
+            // names another record, or none
+            let torn = TimerEntry { offset, size, ..second };
+            store.timer_append(now, &torn, 0, |_| [0; crate::timer::SLOT_LEN]).unwrap();
+        });
+        rig.pass(70_000);
+        assert_eq!(rig.bodies("T"), ["one", "two", "three"]);
+    }
+}
+
+#[test]
+fn a_timer_log_without_its_first_files_is_read_again() {
+    let mut rig = Rig::new(|_, _| {});
+    for body in ["one", "two", "three", "four"] {
+        rig.send("T", "TIMER_DELAY_SEC=60", body);
+    }
+    rig.pass(2_000);
+    // never flushed as far as a checkpoint tells, and the later file reached the device before the first
+    rig.files.remove("root/config/timercheck");
+    rig = rig.restart_with(|store| store.lose_timer_front(2));
+    rig.pass(70_000);
+    assert_eq!(rig.bodies("T"), ["one", "two", "three", "four"]);
 }
 
 #[test]
