@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sansmq_core::message::batch::{BatchItem, push_item};
 use sansmq_core::store::retention::Retention;
-use sansmq_core::store::{AppendError, NewMessage, Store, TagsCode};
+use sansmq_core::store::{AppendError, NewMessage, Store};
 use sansmq_core::time::{Mono, Now};
 use sansmq_store::disk::{Disk, SimConfig, SimDisk};
 use sansmq_store::{Done, FileStore, FlushType, Job, RecoveryReport, StoreConfig, StoreError};
@@ -256,11 +256,7 @@ impl Life {
         let (topic, queue_id) = self.place();
         let message = message(topic, queue_id, &body, &parts, Some(&key));
         match store.append(self.now(), &message) {
-            Ok(appended) if !self.disk.is_off() => {
-                self.totals.appended += 1;
-                self.model.push(store, appended.offset);
-            }
-            Ok(_) => {}
+            Ok(appended) => self.appended(store, &[appended.offset]),
             Err(error) => self.refused(store, error),
         }
     }
@@ -279,13 +275,18 @@ impl Life {
         let result =
             store.append_batch(self.now(), &message(topic, queue_id, &batch, &parts, None), &mut offsets);
         match result {
-            Ok(_) if !self.disk.is_off() => {
-                self.totals.appended += offsets.len() as u64;
-                offsets.iter().for_each(|offset| self.model.push(store, *offset));
-            }
-            Ok(_) => {}
+            Ok(_) => self.appended(store, &offsets),
             Err(error) => self.refused(store, error),
         }
+    }
+
+    /// A crash may come in the middle of a call, behind the record and before its extension unit. Nobody gets
+    /// an answer then, and the record may be there afterwards or not.
+    fn appended(&mut self, store: &FileStore, offsets: &[u64]) {
+        if !self.disk.is_off() {
+            self.totals.appended += offsets.len() as u64;
+        }
+        offsets.iter().for_each(|offset| self.model.push(store, *offset));
     }
 
     /// Light queues, inner batches, and now and then the end of a topic.
@@ -302,11 +303,7 @@ impl Life {
         let plain = message(&special.topic, special.queue_id, &special.body, &parts, Some(&special.key));
         let message = NewMessage { sys_flag: special.sys_flag, ..plain };
         match store.append(self.now(), &message) {
-            Ok(appended) if !self.disk.is_off() => {
-                self.totals.appended += 1;
-                self.model.push(store, appended.offset);
-            }
-            Ok(_) => {}
+            Ok(appended) => self.appended(store, &[appended.offset]),
             Err(error) => self.refused(store, error),
         }
     }
@@ -371,20 +368,5 @@ fn message<'a>(
     properties: &'a [&'a [u8]],
     key: Option<&'a str>,
 ) -> NewMessage<'a> {
-    NewMessage {
-        topic,
-        queue_id,
-        flag: 0,
-        sys_flag: 0,
-        born_timestamp: 1,
-        born_host: "10.0.0.1:1000".parse().unwrap(),
-        store_host: "10.0.0.2:10911".parse().unwrap(),
-        reconsume_times: 0,
-        prepared_transaction_offset: 0,
-        body,
-        properties,
-        tags_code: TagsCode::Tags(0),
-        uniq_key: key,
-        keys: None,
-    }
+    NewMessage { born_timestamp: 1, properties, uniq_key: key, ..NewMessage::plain(topic, queue_id, body) }
 }
