@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use sansmq_core::store::{NewMessage, Store, TagsCode};
+use sansmq_core::store::{NewMessage, Store};
 use sansmq_core::time::{Mono, Now};
 use sansmq_store::{FileStore, StoreConfig};
 
@@ -52,20 +52,10 @@ fn fill(root: &Path, gib: u64, body_len: u64, queues: u64) {
         let at =
             Now { mono: Mono(0).plus_ms(count / 100), wall_ms: 1_700_000_000_000 + (count / 100) as i64 };
         let message = NewMessage {
-            topic: &topic,
-            queue_id: (count % 4) as i32,
-            flag: 0,
-            sys_flag: 0,
             born_timestamp: 1,
-            born_host: "10.0.0.1:1000".parse().expect("an address"),
-            store_host: "10.0.0.2:10911".parse().expect("an address"),
-            reconsume_times: 0,
-            prepared_transaction_offset: 0,
-            body: &body,
             properties: &[properties.as_bytes()],
-            tags_code: TagsCode::Tags(0),
             uniq_key: Some(&key),
-            keys: None,
+            ..NewMessage::plain(&topic, (count % 4) as i32, &body)
         };
         store.append(at, &message).expect("room for a message");
         count += 1;

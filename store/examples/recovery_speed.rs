@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use sansmq_core::store::{NewMessage, Store, TagsCode};
+use sansmq_core::store::{NewMessage, Store};
 use sansmq_core::time::Now;
 use sansmq_store::disk::RealDisk;
 use sansmq_store::{FileStore, StoreConfig};
@@ -36,20 +36,10 @@ fn main() {
         let key = format!("key{count}");
         let properties = format!("UNIQ_KEY\x01{key}\x02");
         let message = NewMessage {
-            topic,
-            queue_id: (count % 4) as i32,
-            flag: 0,
-            sys_flag: 0,
             born_timestamp: 1,
-            born_host: "10.0.0.1:1000".parse().expect("an address"),
-            store_host: "10.0.0.2:10911".parse().expect("an address"),
-            reconsume_times: 0,
-            prepared_transaction_offset: 0,
-            body: &body,
             properties: &[properties.as_bytes()],
-            tags_code: TagsCode::Tags(0),
             uniq_key: Some(&key),
-            keys: None,
+            ..NewMessage::plain(topic, (count % 4) as i32, &body)
         };
         store.append(Now::default(), &message).expect("room for a message");
         count += 1;

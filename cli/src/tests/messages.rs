@@ -2,7 +2,7 @@
 
 use sansmq_core::message::encode::{Placement, encode, encoded_len};
 use sansmq_core::message::properties;
-use sansmq_core::store::{NewMessage, TagsCode};
+use sansmq_core::store::NewMessage;
 use sansmq_core::wire::code::request;
 
 use super::fake::{Script, run};
@@ -70,20 +70,11 @@ fn record(sample: &Sample) -> Vec<u8> {
     }
     let body = format!("Hello {}", sample.number);
     let message = NewMessage {
-        topic: "TopicA",
-        queue_id: sample.queue_id,
-        flag: 0,
-        sys_flag: 0,
         born_timestamp: sample.times.0,
+        properties: &[&props],
         born_host: "127.0.0.1:40872".parse().unwrap(),
         store_host: "127.0.0.1:21411".parse().unwrap(),
-        reconsume_times: 0,
-        prepared_transaction_offset: 0,
-        body: body.as_bytes(),
-        properties: &[&props],
-        tags_code: TagsCode::Tags(0),
-        uniq_key: None,
-        keys: None,
+        ..NewMessage::plain("TopicA", sample.queue_id, body.as_bytes())
     };
     let place = Placement {
         queue_offset: sample.queue_offset,

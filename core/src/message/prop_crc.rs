@@ -40,25 +40,10 @@ mod tests {
     use super::*;
     use crate::message::encode::{Placement, encode, encoded_len};
     use crate::message::record;
-    use crate::store::{NewMessage, TagsCode};
+    use crate::store::NewMessage;
 
     fn record(properties: &[u8]) -> Vec<u8> {
-        let message = NewMessage {
-            topic: "Topic",
-            queue_id: 2,
-            flag: 0,
-            sys_flag: 0,
-            born_timestamp: 0,
-            born_host: "1.2.3.4:5".parse().unwrap(),
-            store_host: "1.2.3.4:6".parse().unwrap(),
-            reconsume_times: 0,
-            prepared_transaction_offset: 0,
-            body: b"body",
-            properties: &[properties],
-            tags_code: TagsCode::Tags(0),
-            uniq_key: None,
-            keys: None,
-        };
+        let message = NewMessage { properties: &[properties], ..NewMessage::plain("Topic", 2, b"body") };
         let mut out = vec![0; encoded_len(&message, true).unwrap()];
         let place = Placement { queue_offset: 1, physical_offset: 2, store_timestamp: 3 };
         encode(&message, &place, true, &mut out).unwrap();

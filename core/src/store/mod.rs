@@ -17,7 +17,7 @@ pub mod retention;
 pub mod stamp;
 
 use bytes::Bytes;
-use core::net::SocketAddr;
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use crate::time::Now;
 use crate::timer::{SLOT_LEN, TimerEntry};
@@ -48,6 +48,30 @@ pub struct NewMessage<'a> {
     pub uniq_key: Option<&'a str>,
     /// `KEYS` of the properties; every non-empty part between single blanks is indexed.
     pub keys: Option<&'a str>,
+}
+
+impl<'a> NewMessage<'a> {
+    /// A message with a place and a body and nothing else: no properties, no keys, born at time 0 nowhere.
+    #[must_use]
+    pub const fn plain(topic: &'a str, queue_id: i32, body: &'a [u8]) -> Self {
+        const NOWHERE: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+        NewMessage {
+            topic,
+            queue_id,
+            flag: 0,
+            sys_flag: 0,
+            born_timestamp: 0,
+            born_host: NOWHERE,
+            store_host: NOWHERE,
+            reconsume_times: 0,
+            prepared_transaction_offset: 0,
+            body,
+            properties: &[],
+            tags_code: TagsCode::Tags(0),
+            uniq_key: None,
+            keys: None,
+        }
+    }
 }
 
 /// The third field of a consume-queue entry.

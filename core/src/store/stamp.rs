@@ -130,24 +130,14 @@ fn reserve_crc(out: &mut Vec<u8>, rules: &StampRules) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::TagsCode;
 
     fn message<'a>(sys_flag: i32, properties: &'a [&'a [u8]]) -> NewMessage<'a> {
         NewMessage {
-            topic: "T",
-            queue_id: 2,
-            flag: 0,
             sys_flag,
-            born_timestamp: 0,
+            properties,
             born_host: "1.2.3.4:5".parse().unwrap(),
             store_host: "1.2.3.4:6".parse().unwrap(),
-            reconsume_times: 0,
-            prepared_transaction_offset: 0,
-            body: b"b",
-            properties,
-            tags_code: TagsCode::Tags(0),
-            uniq_key: None,
-            keys: None,
+            ..NewMessage::plain("T", 2, b"b")
         }
     }
 

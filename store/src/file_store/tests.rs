@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use sansmq_core::store::TagsCode;
-
 use super::*;
 
 fn open(name: &str) -> FileStore {
@@ -20,22 +18,7 @@ fn append(store: &mut FileStore) -> Result<Appended, AppendError> {
 }
 
 fn append_at(store: &mut FileStore, now: Now) -> Result<Appended, AppendError> {
-    let message = NewMessage {
-        topic: "T",
-        queue_id: 0,
-        flag: 0,
-        sys_flag: 0,
-        born_timestamp: 0,
-        born_host: "1.2.3.4:5".parse().unwrap(),
-        store_host: "1.2.3.4:6".parse().unwrap(),
-        reconsume_times: 0,
-        prepared_transaction_offset: 0,
-        body: b"body",
-        properties: &[],
-        tags_code: TagsCode::Tags(0),
-        uniq_key: Some("k"),
-        keys: None,
-    };
+    let message = NewMessage { uniq_key: Some("k"), ..NewMessage::plain("T", 0, b"body") };
     store.append(now, &message)
 }
 

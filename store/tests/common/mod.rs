@@ -64,20 +64,13 @@ pub fn now(ms: u64) -> Now {
 
 pub fn message<'a>(topic: &'a str, queue_id: i32, body: &'a [u8], key: Option<&'a str>) -> NewMessage<'a> {
     NewMessage {
-        topic,
-        queue_id,
-        flag: 0,
-        sys_flag: 0,
         born_timestamp: 1,
-        born_host: "10.0.0.1:1000".parse().unwrap(),
-        store_host: "10.0.0.2:10911".parse().unwrap(),
-        reconsume_times: 0,
-        prepared_transaction_offset: 0,
-        body,
         properties: &[b"TAGS\x01A\x02"],
         tags_code: TagsCode::Tags(tags::tags_code(Some("A"))),
         uniq_key: key,
-        keys: None,
+        born_host: "10.0.0.1:1000".parse().unwrap(),
+        store_host: "10.0.0.2:10911".parse().unwrap(),
+        ..NewMessage::plain(topic, queue_id, body)
     }
 }
 

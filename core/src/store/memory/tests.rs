@@ -4,20 +4,12 @@ use crate::store::{ReadStatus, TagFilter, TagsCode};
 
 fn message<'a>(body: &'a [u8], tag: &str, key: Option<&'a str>) -> NewMessage<'a> {
     NewMessage {
-        topic: "T",
-        queue_id: 0,
-        flag: 0,
-        sys_flag: 0,
         born_timestamp: 1,
-        born_host: "10.0.0.1:1".parse().unwrap(),
-        store_host: "10.0.0.2:2".parse().unwrap(),
-        reconsume_times: 0,
-        prepared_transaction_offset: 0,
-        body,
-        properties: &[],
         tags_code: TagsCode::Tags(crate::message::tags::tags_code(Some(tag))),
         uniq_key: key,
-        keys: None,
+        born_host: "10.0.0.1:1".parse().unwrap(),
+        store_host: "10.0.0.2:2".parse().unwrap(),
+        ..NewMessage::plain("T", 0, body)
     }
 }
 
