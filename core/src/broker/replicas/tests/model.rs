@@ -23,6 +23,8 @@ pub struct Model {
     /// Takes itself for the leader.
     pub stale: Option<usize>,
     heard: [BTreeMap<i64, u64>; 3],
+    /// Every election that found a master: its epoch and whom.
+    elected: Vec<(i32, i64)>,
     /// `enableElectUncleanMaster`.
     pub unclean: bool,
 }
@@ -81,6 +83,12 @@ impl Model {
         self.now.set_epoch += 1;
         self.now.set = BTreeSet::from([id]);
         self.now.master = self.brokers.get(&id).map(|(address, _)| (id, address.clone()));
+        self.elected.push((self.now.epoch, id));
+    }
+
+    /// Who took over from the master `own` of `epoch`: the first other one elected later.
+    pub fn successor(&self, epoch: i32, own: i64) -> Option<i64> {
+        self.elected.iter().find(|(later, id)| *later > epoch && *id != own).map(|(_, id)| *id)
     }
 
     /// Replaces a silent master; the ids to be told.
