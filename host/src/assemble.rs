@@ -1,7 +1,6 @@
 //! Core machines and stores, put together into a node.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use sansmq_core::broker::Broker;
 use sansmq_core::broker::settings::Settings as BrokerSettings;
@@ -16,12 +15,11 @@ use sansmq_core::store::Store;
 use sansmq_core::store::retention::{Retention, parse_hours};
 use sansmq_core::time::Now;
 use sansmq_core::wire::{Encoding, Limits};
-use sansmq_store::disk::RealDisk;
-use sansmq_store::{FileStore, FlushType, RecoveryProgress, StoreConfig};
+use sansmq_store::{FileStore, FlushType, StoreConfig};
 
-use crate::Node;
+use crate::{Node, Site};
 use crate::error::HostError;
-use crate::{load, surroundings};
+use crate::load;
 
 /// Settings of a NameServer process.
 #[derive(Clone, Debug)]
@@ -197,8 +195,13 @@ pub fn node_config(server: &NettyServerConfig) -> Result<NodeConfig, HostError> 
 ///
 /// # Errors
 /// Its key-value table cannot be read.
-pub fn add_namesrv(node: &mut Node, setup: NamesrvSetup, now: Now) -> Result<String, HostError> {
-    let kv = load::read_table(&setup.config.kv_config_path)?;
+pub fn add_namesrv(
+    node: &mut Node,
+    site: &Site,
+    setup: NamesrvSetup,
+    now: Now,
+) -> Result<String, HostError> {
+    let kv = load::read_table(site.disk.as_ref(), &setup.config.kv_config_path)?;
     let bind = format!("{}:{}", setup.server.bind_address, setup.server.listen_port);
     let machine = Namesrv::new(setup.config, setup.server, setup.file, kv, now);
     let role = node.add_role(Role::Namesrv(Box::new(machine)));
@@ -218,6 +221,7 @@ impl From<BrokerFile> for BrokerSetup {
 /// # Errors
 /// The configuration asks for what is not served, or the files cannot be used.
 pub fn open_broker(
+    site: &Site,
     mut setup: BrokerSetup,
     canonical: String,
     now: Now,
@@ -230,10 +234,9 @@ pub fn open_broker(
             why: "is not served within a container; expected false".to_owned(),
         });
     }
-    let memory = surroundings::total_memory_bytes();
     let file = setup.file.clone();
     let mut settings =
-        BrokerSettings::new(setup.config, setup.store, setup.server, setup.client, setup.auth, memory)?;
+        BrokerSettings::new(setup.config, setup.store, setup.server, setup.client, setup.auth, site.memory)?;
     settings.others = file.iter().map(|p| (p.key.clone(), p.value.clone())).collect();
     if settings.store.transient_store_pool_enable {
         tracing::info!(
@@ -242,13 +245,12 @@ pub fn open_broker(
         );
     }
     let root = settings.store.store_path_root_dir.clone();
-    let disk = Arc::new(RealDisk::default());
-    let mut say = |progress: &RecoveryProgress| println!("{progress}");
+    let disk = site.disk.as_ref();
     let store_host = store_host(&settings)?;
-    let (mut store, report) = FileStore::open_on(disk, store_config(&settings, memory), now, &mut say)?;
+    let (mut store, report) = FileStore::open_on(site.disk.clone(), store_config(&settings, site), now, &mut { site.say })?;
     tracing::info!(?report, root, "message store is open");
-    let tables = load::broker_meta(&root, settings.store.enable_lmq).and_then(|mut meta| {
-        meta.epochs = load::epochs(&settings.epoch_file())?;
+    let tables = load::broker_meta(disk, &root, settings.store.enable_lmq).and_then(|mut meta| {
+        meta.epochs = load::epochs(disk, &settings.epoch_file())?;
         Ok(meta)
     });
     let meta = match tables {
@@ -259,18 +261,22 @@ pub fn open_broker(
             return Err(error);
         }
     };
-    let seed = now.wall_ms.unsigned_abs() ^ u64::from(std::process::id()) << 40;
-    Ok(Opened { settings, store, meta, store_host, seed, canonical })
+    Ok(Opened { settings, store, meta, store_host, seed: site.seed(now), canonical })
 }
 
 /// Opens a broker's store and adds the broker to a node; returns its settings.
 ///
 /// # Errors
 /// The configuration asks for what is not served, or the files cannot be used.
-pub fn add_broker(node: &mut Node, setup: BrokerSetup, now: Now) -> Result<BrokerSettings, HostError> {
-    let Opened { settings, store, meta, store_host, seed, .. } = open_broker(setup, String::new(), now)?;
+pub fn add_broker(
+    node: &mut Node,
+    site: &Site,
+    setup: BrokerSetup,
+    now: Now,
+) -> Result<BrokerSettings, HostError> {
+    let Opened { settings, store, meta, store_host, seed, .. } = open_broker(site, setup, String::new(), now)?;
     let known = settings.clone();
-    let identity = load::identity(&settings)?;
+    let identity = load::identity(site.disk.as_ref(), &settings)?;
     let controlled = settings.broker.enable_controller_mode;
     let mut broker = Broker::new(settings, store, meta, store_host, seed, now);
     if controlled {
@@ -304,7 +310,7 @@ fn store_host(settings: &BrokerSettings) -> Result<SocketAddr, HostError> {
     Ok(SocketAddr::new(ip, port))
 }
 
-fn store_config(settings: &BrokerSettings, total_memory: u64) -> StoreConfig {
+fn store_config(settings: &BrokerSettings, site: &Site) -> StoreConfig {
     let keys = &settings.store;
     let dirs = |text: Option<&String>| {
         let parts = text.map_or("", String::as_str).split(',').map(str::trim);
@@ -343,7 +349,7 @@ fn store_config(settings: &BrokerSettings, total_memory: u64) -> StoreConfig {
         append_prop_crc: keys.enabled_append_prop_crc,
         verify_prop_crc: keys.force_verify_prop_crc,
         in_memory_ratio: at_least_0(keys.access_message_in_memory_max_ratio),
-        total_memory,
+        total_memory: site.memory,
         max_transfer_bytes_memory: at_least_0(keys.max_transfer_bytes_on_message_in_memory),
         max_transfer_bytes_disk: at_least_0(keys.max_transfer_bytes_on_message_in_disk),
         max_transfer_count_memory: as_u32(keys.max_transfer_count_on_message_in_memory),
@@ -367,7 +373,7 @@ fn store_config(settings: &BrokerSettings, total_memory: u64) -> StoreConfig {
         ),
         keep_confirmed: settings.broker.enable_controller_mode,
         receives: settings.broker.enable_controller_mode || keys.broker_role == BrokerRole::Slave,
-        pid: std::process::id(),
+        pid: site.pid,
         ..StoreConfig::new(&keys.store_path_root_dir)
     }
 }

@@ -1,7 +1,6 @@
 //! A controller: its settings, its disk, and its place in a node.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use sansmq_core::config::{
     ControllerConfig, JraftConfig, NettyClientConfig, NettyServerConfig, Properties, Settings, Surroundings,
@@ -11,9 +10,8 @@ use sansmq_core::node::{Listener, Role};
 use sansmq_core::time::Now;
 use sansmq_core::wire::Limits;
 use sansmq_store::RaftDisk;
-use sansmq_store::disk::RealDisk;
 
-use crate::Node;
+use crate::{Node, Site};
 use crate::error::HostError;
 use crate::load;
 
@@ -65,7 +63,12 @@ impl ControllerSetup {
 ///
 /// # Errors
 /// The settings name no group or ask for what is not served, or the disk cannot be used.
-pub fn add_controller(node: &mut Node, mut setup: ControllerSetup, now: Now) -> Result<RaftDisk, HostError> {
+pub fn add_controller(
+    node: &mut Node,
+    site: &Site,
+    mut setup: ControllerSetup,
+    now: Now,
+) -> Result<RaftDisk, HostError> {
     if !setup.config.controller_type.eq_ignore_ascii_case("DLedger") {
         return Err(HostError::Value {
             key: "controllerType",
@@ -80,13 +83,16 @@ pub fn add_controller(node: &mut Node, mut setup: ControllerSetup, now: Now) -> 
     setup.server.listen_port = port.parse().unwrap_or(setup.server.listen_port);
     let bind = format!("{}:{port}", setup.server.bind_address);
     let store = Path::new(&setup.config.controller_store_path);
-    let (disk, image) = RaftDisk::open(Arc::new(RealDisk::default()), store, group.own)?;
+    let (disk, image) = match site.raft_file {
+        None => RaftDisk::open(site.disk.clone(), store, group.own)?,
+        Some(bytes) => RaftDisk::open_sized(site.disk.clone(), store, group.own, bytes)?,
+    };
     for note in disk.notes() {
         tracing::warn!("{note}");
     }
     tracing::info!(path = %disk.path().display(), records = image.log.len(), "controller log is open");
     let controller = Controller::new(setup.config, setup.server, setup.file, now)?;
-    let seed = now.wall_ms.unsigned_abs() ^ u64::from(std::process::id()) << 40 ^ group.own.0 << 56;
+    let seed = site.seed(now) ^ group.own.0 << 56;
     let member = Member::start(controller, image, Limits::default(), seed, now)?;
     let role = node.add_role(Role::Controller(Box::new(member)));
     node.listen(Listener { bind, role, fast_port: false });

@@ -8,7 +8,7 @@ use crate::args::{Args, Asked, Mode, Print, parse};
 use crate::assemble::{self, BrokerSetup, NamesrvSetup};
 use crate::controller::{ControllerSetup, add_controller};
 use crate::error::HostError;
-use crate::{Clock, Node, container, limits, logging, surroundings};
+use crate::{Clock, Node, Site, container, limits, logging, surroundings};
 
 /// A node about to listen.
 pub struct Launch {
@@ -108,11 +108,11 @@ fn namesrv(args: &Args, host: &Surroundings) -> Result<Option<Launch>, HostError
     }
     let mut launch = begin(args, host, "namesrv", &setup.server)?;
     let now = launch.clock.now();
-    let bind = assemble::add_namesrv(&mut launch.node, setup, now)?;
+    let bind = assemble::add_namesrv(&mut launch.node, &Site::here(), setup, now)?;
     launch.boot_lines.extend(loaded(args));
     launch.boot_lines.push(namesrv_line(&bind));
     if let Some(controller) = controller {
-        launch.raft = Some(add_controller(&mut launch.node, controller, now)?);
+        launch.raft = Some(add_controller(&mut launch.node, &Site::here(), controller, now)?);
         launch.boot_lines.push(controller_line("ControllerManager"));
     }
     Ok(Some(launch))
@@ -128,7 +128,7 @@ fn controller(args: &Args, host: &Surroundings) -> Result<Option<Launch>, HostEr
     }
     let mut launch = begin(args, host, "controller", &setup.server)?;
     let now = launch.clock.now();
-    launch.raft = Some(add_controller(&mut launch.node, setup, now)?);
+    launch.raft = Some(add_controller(&mut launch.node, &Site::here(), setup, now)?);
     launch.boot_lines.extend(loaded(args));
     launch.boot_lines.push(controller_line("Controller Server"));
     Ok(Some(launch))
@@ -151,7 +151,7 @@ fn broker(args: &Args, host: &Surroundings) -> Result<Option<Launch>, HostError>
     }
     let mut launch = begin(args, host, "broker", &setup.server)?;
     let now = launch.clock.now();
-    let settings = assemble::add_broker(&mut launch.node, setup, now)?;
+    let settings = assemble::add_broker(&mut launch.node, &Site::here(), setup, now)?;
     launch.boot_lines.extend(loaded(args));
     launch.boot_lines.push(broker_line(&settings));
     Ok(Some(launch))
@@ -211,8 +211,9 @@ fn standalone(args: &Args, host: &Surroundings) -> Result<Option<Launch>, HostEr
     }
     let mut launch = begin(args, &host, "sansmq", &namesrv.server)?;
     let now = launch.clock.now();
-    let bind = assemble::add_namesrv(&mut launch.node, namesrv, now)?;
-    let settings = assemble::add_broker(&mut launch.node, broker, now)?;
+    let site = Site::here();
+    let bind = assemble::add_namesrv(&mut launch.node, &site, namesrv, now)?;
+    let settings = assemble::add_broker(&mut launch.node, &site, broker, now)?;
     launch.boot_lines.extend(loaded(args));
     launch.boot_lines.push(namesrv_line(&bind));
     launch.boot_lines.push(broker_line(&settings));

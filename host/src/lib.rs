@@ -13,6 +13,7 @@ pub mod load;
 pub mod logging;
 pub mod raft_writer;
 pub mod signals;
+pub mod site;
 pub mod surroundings;
 pub mod usage;
 pub mod workers;
@@ -20,6 +21,7 @@ pub mod workers;
 pub use clock::Clock;
 pub use error::HostError;
 pub use launch::{Launch, launch};
+pub use site::Site;
 pub use workers::{Completion, Workers};
 
 /// The node both frontends drive.

@@ -10,6 +10,7 @@ use sansmq_core::ha::epoch::EpochCache;
 use sansmq_core::json::{self, FromJson};
 use sansmq_core::timer::TimerCheckpoint;
 use sansmq_store::atomic::{self, Found};
+use sansmq_store::disk::Disk;
 
 use crate::error::HostError;
 
@@ -53,18 +54,18 @@ pub fn check_name_servers(list: Option<&str>) -> Result<(), HostError> {
 ///
 /// # Errors
 /// A table and its backup have content that does not parse.
-pub fn broker_meta(root: &str, enable_lmq: bool) -> Result<BrokerMeta, HostError> {
+pub fn broker_meta(disk: &dyn Disk, root: &str, enable_lmq: bool) -> Result<BrokerMeta, HostError> {
     let table = |name: &str| format!("{root}/config/{name}");
     let offsets = if enable_lmq { "lmqConsumerOffset.json" } else { "consumerOffset.json" };
     Ok(BrokerMeta {
-        topics: read_table(&table("topics.json"))?,
-        groups: read_table(&table("subscriptionGroup.json"))?,
-        offsets: read_table(&table(offsets))?,
-        delay_offsets: read_table(&table("delayOffset.json"))?,
-        request_modes: read_table(&table("messageRequestMode.json"))?,
-        timer_checkpoint: timer_checkpoint(&table("timercheck"))?,
-        timer_metrics: read_table(&table("timermetrics"))?,
-        transaction_metrics: read_table(&table("transactionMetrics"))?,
+        topics: read_table(disk, &table("topics.json"))?,
+        groups: read_table(disk, &table("subscriptionGroup.json"))?,
+        offsets: read_table(disk, &table(offsets))?,
+        delay_offsets: read_table(disk, &table("delayOffset.json"))?,
+        request_modes: read_table(disk, &table("messageRequestMode.json"))?,
+        timer_checkpoint: timer_checkpoint(disk, &table("timercheck"))?,
+        timer_metrics: read_table(disk, &table("timermetrics"))?,
+        transaction_metrics: read_table(disk, &table("transactionMetrics"))?,
         ..BrokerMeta::default()
     })
 }
@@ -73,12 +74,18 @@ pub fn broker_meta(root: &str, enable_lmq: bool) -> Result<BrokerMeta, HostError
 ///
 /// # Errors
 /// They cannot be read, or hold something else.
-pub fn identity(settings: &BrokerSettings) -> Result<(Option<Identity>, Option<Application>), HostError> {
+pub fn identity(
+    disk: &dyn Disk,
+    settings: &BrokerSettings,
+) -> Result<(Option<Identity>, Option<Application>), HostError> {
     let read = |temporary: bool| {
         let path = settings.identity_path(temporary);
-        match std::fs::read_to_string(&path) {
+        let text = disk.read(Path::new(&path)).and_then(|bytes| {
+            String::from_utf8(bytes.unwrap_or_default())
+                .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+        });
+        match text {
             Ok(text) => Ok((path, text)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok((path, String::new())),
             Err(source) => Err(HostError::Io { action: format!("read {path}"), source }),
         }
     };
@@ -96,13 +103,13 @@ pub fn identity(settings: &BrokerSettings) -> Result<(Option<Identity>, Option<A
 ///
 /// # Errors
 /// Neither parses though there is content, or reading fails.
-pub fn epochs(path: &str) -> Result<EpochCache, HostError> {
+pub fn epochs(disk: &dyn Disk, path: &str) -> Result<EpochCache, HostError> {
     let fault = |why: String| HostError::Table { path: path.to_owned(), why };
     let parse = |bytes: &[u8]| {
         let text = std::str::from_utf8(bytes).map_err(|error| error.to_string())?;
         EpochCache::from_file(text).map_err(|error| error.to_string())
     };
-    match atomic::read_with_backup(Path::new(path), |bytes| parse(bytes).is_ok()) {
+    match atomic::read_with_backup(disk, Path::new(path), |bytes| parse(bytes).is_ok()) {
         Ok(Found::Nothing) => Ok(EpochCache::default()),
         Ok(Found::Current(bytes) | Found::Backup(bytes)) => parse(&bytes).map_err(fault),
         Err(error) => Err(fault(error.to_string())),
@@ -110,9 +117,9 @@ pub fn epochs(path: &str) -> Result<EpochCache, HostError> {
 }
 
 /// Reads the timer's checkpoint, or its backup; one that was never written to is none.
-fn timer_checkpoint(path: &str) -> Result<Option<TimerCheckpoint>, HostError> {
+fn timer_checkpoint(disk: &dyn Disk, path: &str) -> Result<Option<TimerCheckpoint>, HostError> {
     let whole = |bytes: &[u8]| bytes.len() >= TimerCheckpoint::LEN;
-    match atomic::read_with_backup(Path::new(path), whole) {
+    match atomic::read_with_backup(disk, Path::new(path), whole) {
         Ok(Found::Nothing) => Ok(None),
         Ok(Found::Current(bytes) | Found::Backup(bytes)) => Ok(TimerCheckpoint::decode(&bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
@@ -126,16 +133,16 @@ fn timer_checkpoint(path: &str) -> Result<Option<TimerCheckpoint>, HostError> {
 ///
 /// # Errors
 /// Neither parses though there is content, or reading fails.
-pub fn read_table<T: FromJson + Default>(path: &str) -> Result<T, HostError> {
+pub fn read_table<T: FromJson + Default>(disk: &dyn Disk, path: &str) -> Result<T, HostError> {
     let fault = |why: String| HostError::Table { path: path.to_owned(), why };
     let acceptable = |bytes: &[u8]| json::from_slice::<T>(bytes).is_ok();
-    match atomic::read_with_backup(Path::new(path), acceptable) {
+    match atomic::read_with_backup(disk, Path::new(path), acceptable) {
         Ok(Found::Nothing) => Ok(T::default()),
         Ok(Found::Current(bytes) | Found::Backup(bytes)) => {
             json::from_slice(&bytes).map_err(|error| fault(error.to_string()))
         }
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            let bytes = std::fs::read(path).unwrap_or_default();
+            let bytes = disk.read(Path::new(path)).ok().flatten().unwrap_or_default();
             let why = json::from_slice::<T>(&bytes).err().map_or(error.to_string(), |e| e.to_string());
             Err(fault(why))
         }

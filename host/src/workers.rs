@@ -19,7 +19,7 @@ use sansmq_core::wire::ConnId;
 use sansmq_store::{Done, FileStore, Job, RaftDisk, atomic};
 
 use crate::raft_writer::RaftWriter;
-use crate::{Clock, Input, Node, Output, assemble};
+use crate::{Clock, Input, Node, Output, Site, assemble};
 
 /// Something a helper thread has finished, or a signal.
 #[derive(Debug)]
@@ -260,7 +260,7 @@ fn perform(task: Task) -> Completion {
         }
         Task::Open { role, file, canonical, clock } => {
             let span = tracing::error_span!("broker", broker = canonical);
-            let opened = span.in_scope(|| assemble::open_broker((*file).into(), canonical, clock.now()));
+            let opened = span.in_scope(|| assemble::open_broker(&Site::here(), (*file).into(), canonical, clock.now()));
             let result = opened.map(Box::new).map_err(|error| error.to_string());
             Completion::Opened { role, result }
         }

@@ -2,14 +2,10 @@
 //! (`spec/store.md` section 10 for the `.bak` convention, `spec/known-failures.md` KF-14).
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-/// Makes renames in a directory durable.
-fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
+use crate::disk::{Disk, RealDisk, create_durable_dir};
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name: OsString = path.as_os_str().to_owned();
@@ -17,31 +13,34 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn write_and_rename(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_and_rename(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = beside(path, ".tmp");
-    let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)
+    disk.write(&temporary, bytes)?;
+    disk.rename(&temporary, path)
+}
+
+/// [`write_atomic_on`] the file system.
+///
+/// # Errors
+/// As there.
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_atomic_on(&RealDisk::default(), path, bytes)
 }
 
 /// Replaces the content of `path`; the previous content (unless empty) goes to `path.bak`. Durable on return.
 ///
 /// # Errors
 /// Whatever the file system says; `path` then has its old or its new content.
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub fn write_atomic_on(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(dir)?;
-    match fs::read(path) {
-        Ok(previous) if !previous.is_empty() => write_and_rename(&beside(path, ".bak"), &previous)?,
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+    create_durable_dir(disk, dir)?;
+    if let Some(previous) = disk.read(path)?.filter(|previous| !previous.is_empty()) {
+        write_and_rename(disk, &beside(path, ".bak"), &previous)?;
     }
     // the backup must be durable before the original is replaced
-    sync_dir(dir)?;
-    write_and_rename(path, bytes)?;
-    sync_dir(dir)
+    disk.sync_dir(dir)?;
+    write_and_rename(disk, path, bytes)?;
+    disk.sync_dir(dir)
 }
 
 /// What [`read_with_backup`] found.
@@ -61,10 +60,13 @@ pub enum Found {
 /// # Errors
 /// Read errors, which name the file; [`io::ErrorKind::InvalidData`] when there is content but none of it is acceptable: the
 /// caller must not go on as if nothing had been stored.
-pub fn read_with_backup(path: &Path, acceptable: impl Fn(&[u8]) -> bool) -> io::Result<Found> {
-    let read = |path: &Path| match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes).filter(|bytes| !bytes.is_empty())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+pub fn read_with_backup(
+    disk: &dyn Disk,
+    path: &Path,
+    acceptable: impl Fn(&[u8]) -> bool,
+) -> io::Result<Found> {
+    let read = |path: &Path| match disk.read(path) {
+        Ok(bytes) => Ok(bytes.filter(|bytes| !bytes.is_empty())),
         Err(error) => Err(io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display()))),
     };
     let current = read(path)?;
@@ -86,6 +88,7 @@ pub fn read_with_backup(path: &Path, acceptable: impl Fn(&[u8]) -> bool) -> io::
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn scratch(name: &str) -> PathBuf {
         let dir = std::env::temp_dir().join(format!("sansmq-atomic-{}-{name}", std::process::id()));
@@ -96,13 +99,13 @@ mod tests {
     #[test]
     fn previous_content_becomes_the_backup() {
         let path = scratch("backup");
-        assert_eq!(read_with_backup(&path, |_| true).unwrap(), Found::Nothing);
+        assert_eq!(read_with_backup(&RealDisk::default(), &path, |_| true).unwrap(), Found::Nothing);
         write_atomic(&path, b"one").unwrap();
         write_atomic(&path, b"two").unwrap();
-        assert_eq!(read_with_backup(&path, |_| true).unwrap(), Found::Current(b"two".to_vec()));
+        assert_eq!(read_with_backup(&RealDisk::default(), &path, |_| true).unwrap(), Found::Current(b"two".to_vec()));
         assert_eq!(fs::read(beside(&path, ".bak")).unwrap(), b"one");
         fs::write(&path, b"").unwrap();
-        assert_eq!(read_with_backup(&path, |_| true).unwrap(), Found::Backup(b"one".to_vec()));
+        assert_eq!(read_with_backup(&RealDisk::default(), &path, |_| true).unwrap(), Found::Backup(b"one".to_vec()));
         write_atomic(&path, b"three").unwrap();
         assert_eq!(fs::read(beside(&path, ".bak")).unwrap(), b"one", "an empty file never replaces a backup");
     }
@@ -111,12 +114,12 @@ mod tests {
     fn unacceptable_content_is_an_error_not_emptiness() {
         let path = scratch("torn");
         write_atomic(&path, b"bad").unwrap();
-        assert!(read_with_backup(&path, |bytes| bytes != b"bad").is_err());
+        assert!(read_with_backup(&RealDisk::default(), &path, |bytes| bytes != b"bad").is_err());
         write_atomic(&path, b"bad2").unwrap();
         fs::write(beside(&path, ".bak"), b"good").unwrap();
-        let found = read_with_backup(&path, |bytes| bytes == b"good").unwrap();
+        let found = read_with_backup(&RealDisk::default(), &path, |bytes| bytes == b"good").unwrap();
         assert_eq!(found, Found::Backup(b"good".to_vec()));
         fs::remove_file(&path).unwrap();
-        assert!(read_with_backup(&path, |_| false).is_err());
+        assert!(read_with_backup(&RealDisk::default(), &path, |_| false).is_err());
     }
 }

@@ -160,7 +160,8 @@ impl<S: Store> Node<S> {
         // streams have keep-alives of their own
         let frames = self.conns.values().filter(|c| c.stream.is_none());
         let idle = frames.filter(|c| now.mono.ms_since(c.last_activity) >= idle_ms);
-        let idle: Vec<ConnId> = idle.map(|c| c.id).collect();
+        let mut idle: Vec<ConnId> = idle.map(|c| c.id).collect();
+        idle.sort_unstable();
         for conn in idle {
             tracing::info!(conn = conn.0, idle_ms, "closing idle connection");
             self.close(now, conn);

@@ -103,18 +103,21 @@ impl Connection {
         self.pending.remove(&opaque).map(|pending| pending.token)
     }
 
-    /// Calls whose time is up.
+    /// Calls whose time is up, the oldest first.
     pub fn expire(&mut self, now: Mono) -> Vec<(u64, CallError)> {
+        let mut due: Vec<_> =
+            self.pending.extract_if(|_, pending| pending.deadline <= now).map(|(_, p)| p).collect();
+        due.sort_unstable_by_key(|pending| pending.token);
         let addr = self.peer.to_string();
-        self.pending
-            .extract_if(|_, pending| pending.deadline <= now)
-            .map(|(_, p)| (p.token, CallError::Timeout { addr: addr.clone(), timeout_ms: p.timeout_ms }))
-            .collect()
+        let error = |timeout_ms| CallError::Timeout { addr: addr.clone(), timeout_ms };
+        due.into_iter().map(|p| (p.token, error(p.timeout_ms))).collect()
     }
 
-    /// Calls that will never be answered because the connection is gone.
+    /// Calls that will never be answered because the connection is gone, the oldest first.
     pub fn abandon(&mut self) -> Vec<(u64, CallError)> {
+        let mut tokens: Vec<u64> = self.pending.drain().map(|(_, p)| p.token).collect();
+        tokens.sort_unstable();
         let addr = self.peer.to_string();
-        self.pending.drain().map(|(_, p)| (p.token, CallError::Closed(addr.clone()))).collect()
+        tokens.into_iter().map(|token| (token, CallError::Closed(addr.clone()))).collect()
     }
 }
