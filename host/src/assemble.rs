@@ -17,9 +17,9 @@ use sansmq_core::time::Now;
 use sansmq_core::wire::{Encoding, Limits};
 use sansmq_store::{FileStore, FlushType, StoreConfig};
 
-use crate::{Node, Site};
 use crate::error::HostError;
 use crate::load;
+use crate::{Node, Site};
 
 /// Settings of a NameServer process.
 #[derive(Clone, Debug)]
@@ -195,12 +195,7 @@ pub fn node_config(server: &NettyServerConfig) -> Result<NodeConfig, HostError> 
 ///
 /// # Errors
 /// Its key-value table cannot be read.
-pub fn add_namesrv(
-    node: &mut Node,
-    site: &Site,
-    setup: NamesrvSetup,
-    now: Now,
-) -> Result<String, HostError> {
+pub fn add_namesrv(node: &mut Node, site: &Site, setup: NamesrvSetup, now: Now) -> Result<String, HostError> {
     let kv = load::read_table(site.disk.as_ref(), &setup.config.kv_config_path)?;
     let bind = format!("{}:{}", setup.server.bind_address, setup.server.listen_port);
     let machine = Namesrv::new(setup.config, setup.server, setup.file, kv, now);
@@ -247,7 +242,8 @@ pub fn open_broker(
     let root = settings.store.store_path_root_dir.clone();
     let disk = site.disk.as_ref();
     let store_host = store_host(&settings)?;
-    let (mut store, report) = FileStore::open_on(site.disk.clone(), store_config(&settings, site), now, &mut { site.say })?;
+    let (mut store, report) =
+        FileStore::open_on(site.disk.clone(), store_config(&settings, site), now, &mut { site.say })?;
     tracing::info!(?report, root, "message store is open");
     let tables = load::broker_meta(disk, &root, settings.store.enable_lmq).and_then(|mut meta| {
         meta.epochs = load::epochs(disk, &settings.epoch_file())?;
@@ -274,7 +270,8 @@ pub fn add_broker(
     setup: BrokerSetup,
     now: Now,
 ) -> Result<BrokerSettings, HostError> {
-    let Opened { settings, store, meta, store_host, seed, .. } = open_broker(site, setup, String::new(), now)?;
+    let Opened { settings, store, meta, store_host, seed, .. } =
+        open_broker(site, setup, String::new(), now)?;
     let known = settings.clone();
     let identity = load::identity(site.disk.as_ref(), &settings)?;
     let controlled = settings.broker.enable_controller_mode;

@@ -11,9 +11,9 @@ use sansmq_core::time::Now;
 use sansmq_core::wire::Limits;
 use sansmq_store::RaftDisk;
 
-use crate::{Node, Site};
 use crate::error::HostError;
 use crate::load;
+use crate::{Node, Site};
 
 /// Settings of a controller, in a process of its own or beside a NameServer.
 #[derive(Clone, Debug)]

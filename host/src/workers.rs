@@ -260,7 +260,8 @@ fn perform(task: Task) -> Completion {
         }
         Task::Open { role, file, canonical, clock } => {
             let span = tracing::error_span!("broker", broker = canonical);
-            let opened = span.in_scope(|| assemble::open_broker(&Site::here(), (*file).into(), canonical, clock.now()));
+            let opened = span
+                .in_scope(|| assemble::open_broker(&Site::here(), (*file).into(), canonical, clock.now()));
             let result = opened.map(Box::new).map_err(|error| error.to_string());
             Completion::Opened { role, result }
         }

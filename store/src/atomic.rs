@@ -102,10 +102,16 @@ mod tests {
         assert_eq!(read_with_backup(&RealDisk::default(), &path, |_| true).unwrap(), Found::Nothing);
         write_atomic(&path, b"one").unwrap();
         write_atomic(&path, b"two").unwrap();
-        assert_eq!(read_with_backup(&RealDisk::default(), &path, |_| true).unwrap(), Found::Current(b"two".to_vec()));
+        assert_eq!(
+            read_with_backup(&RealDisk::default(), &path, |_| true).unwrap(),
+            Found::Current(b"two".to_vec())
+        );
         assert_eq!(fs::read(beside(&path, ".bak")).unwrap(), b"one");
         fs::write(&path, b"").unwrap();
-        assert_eq!(read_with_backup(&RealDisk::default(), &path, |_| true).unwrap(), Found::Backup(b"one".to_vec()));
+        assert_eq!(
+            read_with_backup(&RealDisk::default(), &path, |_| true).unwrap(),
+            Found::Backup(b"one".to_vec())
+        );
         write_atomic(&path, b"three").unwrap();
         assert_eq!(fs::read(beside(&path, ".bak")).unwrap(), b"one", "an empty file never replaces a backup");
     }

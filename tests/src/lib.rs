@@ -8,6 +8,7 @@ mod client;
 mod folder;
 mod messages;
 mod server;
+pub mod sim;
 
 pub use binaries::Frontend;
 pub use client::{Client, Got};

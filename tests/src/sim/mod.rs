@@ -1,0 +1,38 @@
+//! A whole cluster in one thread: three NameServers with a controller inside, three brokers, clients, a network and
+//! disks, with virtual time and one seed for everything.
+//!
+//! The servers are the `Node`s both frontends drive, assembled by `sansmq-host`, over `SimDisk`s. What the frontends
+//! do with sockets and threads is done by [`World`] with a queue of events. Nothing reads a clock, draws a random
+//! number or starts a thread, so the same [`Plan`] lives the same [`history`](run) again, to the last bit of its
+//! [`Report::trace`].
+//!
+//! - `machine`: a process on a computer with a disk, helper threads, a clock that is wrong and runs at its own speed
+//! - `net`: connections as TCP has them; a cut holds bytes back, a reset loses them
+//! - `client`: producers and a consumer, on the wire
+//! - `faults`: what goes wrong and when
+//! - `oracle`: what has to hold in the end, and all along
+
+mod client;
+mod dice;
+mod faults;
+mod history;
+mod machine;
+mod net;
+mod oracle;
+mod perform;
+mod setup;
+mod trace;
+mod world;
+
+pub use dice::Dice;
+pub use faults::{Fault, Scenario};
+pub use history::{Plan, Report, Tally, run, run_many};
+pub use world::World;
+
+/// Machines: controllers 0 to 2, brokers 3 to 5, and the computer of the clients.
+pub const CONTROLLERS: std::ops::Range<usize> = 0..3;
+pub const BROKERS: std::ops::Range<usize> = 3..6;
+pub const CLIENT: usize = 6;
+
+/// Virtual nanoseconds.
+pub const MS: u64 = 1_000_000;

@@ -1,0 +1,141 @@
+//! The servers' configuration files, and their start.
+
+use std::sync::Arc;
+
+use sansmq_core::broker::Broker;
+use sansmq_core::config::{
+    AuthConfig, BrokerConfig, ControllerConfig, JraftConfig, MessageStoreConfig, NamesrvConfig,
+    NettyClientConfig, NettyServerConfig, Properties, Surroundings,
+};
+use sansmq_core::controller::Member;
+use sansmq_core::node::{NodeConfig, Role};
+use sansmq_core::time::Now;
+use sansmq_host::assemble::{self, BrokerSetup, NamesrvSetup};
+use sansmq_host::controller::{ControllerSetup, add_controller};
+use sansmq_host::{HostError, Node, Site, load};
+use sansmq_store::disk::SimDisk;
+use sansmq_store::{FileStore, RaftDisk};
+
+use super::CONTROLLERS;
+
+pub const NAMESRV_PORT: u16 = 9_876;
+const CONTROLLER_PORT: u16 = 9_878;
+pub const BROKER_PORT: u16 = 10_911;
+pub const BROKER_NAME: &str = "broker-a";
+
+#[must_use]
+pub fn ip(machine: usize) -> String {
+    format!("10.0.0.{}", machine + 1)
+}
+
+fn addresses(machines: std::ops::Range<usize>, port: u16) -> Vec<String> {
+    machines.map(|machine| format!("{}:{port}", ip(machine))).collect()
+}
+
+#[must_use]
+pub fn name_servers() -> Vec<String> {
+    addresses(CONTROLLERS, NAMESRV_PORT)
+}
+
+fn host(machine: usize) -> Surroundings {
+    Surroundings {
+        user_home: "/home".to_owned(),
+        rocketmq_home: None,
+        namesrv_addr: None,
+        host_name: format!("host-{machine}"),
+        local_ip: ip(machine),
+        cpus: 2,
+    }
+}
+
+fn site(disk: &SimDisk, machine: usize, life: u64) -> Site {
+    Site {
+        disk: Arc::new(disk.clone()),
+        memory: 1 << 30,
+        pid: u32::try_from(life * 10).unwrap_or(0) + u32::try_from(machine).unwrap_or(0) + 1,
+        raft_file: Some(16 << 10),
+        say: |_| {},
+    }
+}
+
+/// A NameServer with a controller in its process.
+///
+/// # Errors
+/// What would keep the process from starting.
+pub fn controller(
+    disk: &SimDisk,
+    machine: usize,
+    life: u64,
+    extra: &str,
+    now: Now,
+) -> Result<(Node, RaftDisk), HostError> {
+    let peers: Vec<String> = CONTROLLERS.map(|n| format!("n{n}-{}:{CONTROLLER_PORT}", ip(n))).collect();
+    let text = format!(
+        "listenPort={NAMESRV_PORT}\nbindAddress=0.0.0.0\nenableControllerInNamesrv=true\ncontrollerDLegerGroup=group1\n\
+         controllerDLegerPeers={}\ncontrollerDLegerSelfId=n{machine}\ncontrollerStorePath=/store/controller\n\
+         kvConfigPath=/store/kvConfig.json\n{extra}",
+        peers.join(";"),
+    );
+    let file = Properties::parse(&text);
+    let mut namesrv = NamesrvConfig::for_host(&host(machine));
+    let mut config = ControllerConfig::for_host(&host(machine));
+    let mut jraft = JraftConfig::default();
+    let mut server = NettyServerConfig::default();
+    load::apply(&mut [&mut namesrv, &mut config, &mut jraft, &mut server], &file, "namesrv.conf")?;
+    let mut node = Node::new(NodeConfig::default(), now);
+    let site = site(disk, machine, life);
+    let setup = NamesrvSetup { config: namesrv, server: server.clone(), file: file.clone() };
+    assemble::add_namesrv(&mut node, &site, setup, now)?;
+    let raft = add_controller(&mut node, &site, ControllerSetup { config, jraft, server, file }, now)?;
+    Ok((node, raft))
+}
+
+/// A broker in controller mode.
+///
+/// # Errors
+/// What would keep the process from starting.
+pub fn broker(disk: &SimDisk, machine: usize, life: u64, extra: &str, now: Now) -> Result<Node, HostError> {
+    let text = format!(
+        "brokerClusterName=DefaultCluster\nbrokerName={BROKER_NAME}\nbrokerId=-1\nbrokerRole=SLAVE\n\
+         listenPort={BROKER_PORT}\nhaListenPort={}\nbrokerIP1={ip}\nbrokerIP2={ip}\nstorePathRootDir=/store\n\
+         storePathCommitLog=/store/commitlog\nnamesrvAddr={}\nenableControllerMode=true\ncontrollerAddr={}\n\
+         mappedFileSizeCommitLog=32768\nmappedFileSizeConsumeQueue=2000\nmaxHashSlotNum=10\nmaxIndexNum=50\n\
+         mappedFileSizeTimerLog=5200\nmaxMessageSize=4096\n{extra}",
+        BROKER_PORT + 1,
+        name_servers().join(";"),
+        addresses(CONTROLLERS, CONTROLLER_PORT).join(";"),
+        ip = ip(machine),
+    );
+    let host = host(machine);
+    let mut setup = BrokerSetup {
+        config: BrokerConfig::for_host(&host),
+        store: MessageStoreConfig::for_host(&host),
+        server: NettyServerConfig::default(),
+        client: NettyClientConfig::default(),
+        auth: AuthConfig::default(),
+        file: Properties::parse(&text),
+    };
+    let file = setup.file.clone();
+    load::apply(
+        &mut [&mut setup.config, &mut setup.store, &mut setup.server, &mut setup.client, &mut setup.auth],
+        &file,
+        "broker.conf",
+    )?;
+    let mut node = Node::new(NodeConfig::default(), now);
+    assemble::add_broker(&mut node, &site(disk, machine, life), setup, now)?;
+    Ok(node)
+}
+
+/// The broker of a node.
+#[must_use]
+pub fn broker_of(node: &Node) -> Option<&Broker<FileStore>> {
+    node.roles().iter().find_map(|role| if let Role::Broker(broker) = role { Some(&**broker) } else { None })
+}
+
+/// The controller of a node.
+#[must_use]
+pub fn member_of(node: &Node) -> Option<&Member> {
+    node.roles()
+        .iter()
+        .find_map(|role| if let Role::Controller(member) = role { Some(&**member) } else { None })
+}
