@@ -105,11 +105,11 @@ impl<S: Store> Broker<S> {
         self.stop_serving(now);
     }
 
-    /// Turns to another master, or to none.
+    /// Turns to another master, or to none. The same one in a new epoch is asked again: the replication service has
+    /// forgotten its address with the old role.
     fn follow(&mut self, master: Option<String>) {
-        let Some(mode) = &mut self.controllers else { return };
-        if mode.master_ha.master != master {
-            mode.master_ha = MasterHa { master: master.clone(), ..MasterHa::default() };
+        if let Some(mode) = &mut self.controllers {
+            mode.master_ha = MasterHa { master, ..MasterHa::default() };
         }
     }
 

@@ -79,6 +79,26 @@ fn a_killed_master_is_replaced_and_comes_back_as_a_slave_with_its_id() {
 }
 
 #[test]
+fn a_slave_asks_the_same_master_again_where_it_takes_replicas_when_it_is_elected_anew() {
+    let mut cluster = cluster(2);
+    cluster.pass(1_500);
+    let slave = 1 - cluster.masters()[0];
+    let asked = |cluster: &Cluster| {
+        let questions = cluster.between.iter();
+        questions
+            .filter(|(from, _, code)| *from == slave && *code == request::EXCHANGE_BROKER_HA_INFO)
+            .count()
+    };
+    let before = asked(&cluster);
+    assert!(before > 0, "{:?}", cluster.between);
+    cluster.model.now.epoch += 1;
+    cluster.model.now.set_epoch += 1;
+    cluster.pass(3_000);
+    assert_eq!(cluster.broker(slave).replicas().and_then(Replicas::role).map(|role| role.epoch), Some(2));
+    assert_eq!(asked(&cluster), before + 1);
+}
+
+#[test]
 fn a_master_that_is_cut_off_alone_in_its_set_goes_on_and_gives_way_when_it_must() {
     let mut cluster = cluster(2);
     cluster.pass(1_500);
