@@ -198,7 +198,8 @@ impl State {
         let dirty = self.dirty(file, from, to);
         let fails = self.config.sync_failures > 0 && self.roll(self.config.sync_failures) == 0;
         let wall_ms = self.wall_ms;
-        let Some(state) = self.files.get_mut(&file) else { return Err(not_found()) };
+        // a mapping outlives the name of its file; there is nothing left to keep then
+        let Some(state) = self.files.get_mut(&file) else { return Ok(()) };
         if !dirty.is_empty() {
             state.modified_ms = wall_ms;
         }
