@@ -19,6 +19,9 @@ fn parse() -> Result<Wanted, String> {
     while let Some(key) = args.next() {
         if key == "--trace" {
             wanted.plan.loud = true;
+            // what the servers log goes in between, by the real clock
+            let log = tracing_subscriber::fmt().with_env_filter("warn").without_time().with_ansi(false);
+            log.init();
             continue;
         }
         let value = args.next().ok_or_else(|| format!("{key} needs a value"))?;

@@ -96,6 +96,8 @@ fn live(world: &mut World, scenario: Scenario, power: bool, report: &mut Report)
     }
     report.available_ms = (world.time - healed) / MS;
     if !world.run_until(WHOLE_LIMIT_MS, |world| world.whole().is_some()) {
+        world.picture();
+        world.picture_links();
         return world.oracle.fail(format!("the cluster is not whole {WHOLE_LIMIT_MS} ms after the faults"));
     }
     report.whole_ms = (world.time - healed) / MS;

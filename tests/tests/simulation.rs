@@ -1,0 +1,96 @@
+//! A simulated cluster of three controllers and three brokers lives random histories, and one scenario for each known
+//! failure of the reference. `SANSMQ_SIM_HISTORIES` and `SANSMQ_SIM_SEED` ask for more or others; the `sim` command
+//! lives any number, and one again with all that happens in it.
+
+use sansmq_tests::sim::{Plan, Scenario, run, run_many};
+
+/// Random histories of a usual run.
+const HISTORIES: u64 = 500;
+/// Seeds of each scenario.
+const SEEDS: u64 = 6;
+
+fn asked(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn threads() -> u64 {
+    std::thread::available_parallelism().map_or(1, |n| n.get() as u64)
+}
+
+#[test]
+fn random_histories_keep_every_promise() {
+    let seed = asked("SANSMQ_SIM_SEED").unwrap_or(1_000);
+    let plan = Plan { seed, ..Plan::default() };
+    let histories = asked("SANSMQ_SIM_HISTORIES").unwrap_or(HISTORIES);
+    let tally = run_many(plan, histories, threads());
+    assert!(tally.acknowledged > histories * 20, "the clients hardly got to send: {}", tally.acknowledged);
+    let failed: Vec<_> = tally.failed.iter().map(|report| (report.seed, &report.broken)).collect();
+    assert!(failed.is_empty(), "sim --histories 1 --trace --seed S shows what happened: {failed:#?}");
+}
+
+fn scenario(scenario: Scenario) {
+    let tally = run_many(Plan { seed: 1, scenario, ..Plan::default() }, SEEDS, 1);
+    let failed: Vec<_> = tally.failed.iter().map(|report| (report.seed, &report.broken)).collect();
+    assert!(tally.acknowledged > SEEDS * 10);
+    assert!(failed.is_empty(), "{scenario:?}: {failed:#?}");
+}
+
+#[test]
+fn kf_01_a_cut_log_stays_cut_whenever_the_power_fails() {
+    scenario(Scenario::Kf01);
+}
+
+#[test]
+fn kf_02_epochs_without_messages_count() {
+    scenario(Scenario::Kf02);
+}
+
+#[test]
+fn kf_04_a_set_that_grows_without_an_answer_loses_nothing() {
+    scenario(Scenario::Kf04);
+}
+
+#[test]
+fn kf_05_nothing_is_shown_that_is_taken_back() {
+    scenario(Scenario::Kf05);
+}
+
+#[test]
+fn kf_06_two_masters_never_both_acknowledge() {
+    scenario(Scenario::Kf06);
+}
+
+#[test]
+fn kf_12_the_replica_that_is_behind_is_not_elected() {
+    scenario(Scenario::Kf12);
+}
+
+#[test]
+fn kf_13_topics_survive_their_master() {
+    scenario(Scenario::Kf13);
+}
+
+#[test]
+fn kf_15_what_points_into_the_log_is_cut_with_it() {
+    scenario(Scenario::Kf15);
+}
+
+#[test]
+fn kf_22_committed_offsets_do_not_fall_back() {
+    scenario(Scenario::Kf22);
+}
+
+#[test]
+fn a_seed_lives_the_same_history_again() {
+    for (scenario, seed) in
+        [(Scenario::Random, 3), (Scenario::Random, 11), (Scenario::Kf06, 5), (Scenario::Kf01, 2)]
+    {
+        let plan = Plan { seed, scenario, loud: false };
+        let (one, two) = (run(plan), run(plan));
+        let parts = one.lines.iter().zip(&two.lines).find(|(a, b)| a != b);
+        assert_eq!(parts, None, "seed {seed} of {scenario:?}");
+        assert_eq!((one.trace, one.steps), (two.trace, two.steps), "seed {seed} of {scenario:?}");
+        let other = run(Plan { seed: seed + 1, ..plan });
+        assert_ne!(one.trace, other.trace, "the seed makes no difference");
+    }
+}
