@@ -24,6 +24,8 @@ pub(super) enum Waiter {
     BrokerId(ReplyTo, Ext),
     /// 1003 with cluster, broker name and whether the master is to be named.
     Register(ReplyTo, Ext, String),
+    /// 1003 of a master's new process: as `Register`, in a new epoch.
+    Reelect(ReplyTo, Ext, String),
     Elect(Elect),
     Clean(ReplyTo),
     /// Heartbeats that ask for a lease.
@@ -37,6 +39,7 @@ impl Waiter {
             Waiter::Alter(to)
             | Waiter::BrokerId(to, _)
             | Waiter::Register(to, ..)
+            | Waiter::Reelect(to, ..)
             | Waiter::Clean(to)
             | Waiter::Read(to, _) => vec![*to],
             Waiter::Elect(elect) => elect.to.into_iter().collect(),
@@ -66,7 +69,11 @@ impl Proposals {
 
     /// Whether the mastership of `name` is about to change.
     pub fn elects(&self, name: &str) -> bool {
-        self.waiting.values().any(|w| matches!(&w.waiter, Waiter::Elect(elect) if elect.name == name))
+        self.waiting.values().any(|w| match &w.waiter {
+            Waiter::Elect(elect) => elect.name == name,
+            Waiter::Reelect(_, _, elected) => elected == name,
+            _ => false,
+        })
     }
 
     /// Whether heartbeats wait for proof of leadership.
@@ -143,6 +150,17 @@ impl Controller {
                 self.reply(to, requests::from_outcome(&outcome).with_ext(ext));
             }
             (Waiter::Clean(to), Ok(outcome)) => self.reply(to, requests::from_outcome(&outcome)),
+            (Waiter::Reelect(to, ext, name), Ok(outcome)) => {
+                let reply = match outcome.code {
+                    response::SUCCESS => {
+                        self.leases.forget(&name);
+                        self.notify(now.mono, state, &name);
+                        self.registered(now.mono, state, ext, &name)
+                    }
+                    _ => requests::from_outcome(&outcome).with_ext(ext),
+                };
+                self.reply(to, reply);
+            }
             (Waiter::Register(to, ext, name), Ok(outcome)) => {
                 let reply = match outcome.code {
                     response::SUCCESS => self.registered(now.mono, state, ext, &name),

@@ -4,7 +4,8 @@
 use super::apply::{NO_METADATA, Outcome, check_alter, check_broker_id, unknown_to_clean};
 use super::election::{Elect, master_ext};
 use super::event::{
-    AlterSyncStateSetEvent, ApplyBrokerIdEvent, CleanBrokerDataEvent, Event, UpdateBrokerAddressEvent,
+    AlterSyncStateSetEvent, ApplyBrokerIdEvent, CleanBrokerDataEvent, ElectMasterEvent, Event,
+    UpdateBrokerAddressEvent,
 };
 use super::lease::Grant;
 use super::liveness::broker_id;
@@ -188,7 +189,24 @@ impl Controller {
             None => format!("Broker-set: {name} hasn't been registered in controller"),
             Some(set) => match set.address(id) {
                 None => format!("BrokerId: {id} hasn't been registered in broker-set: {name}"),
-                Some(known) if known == address => return Ok(Some(self.registered(now, state, ext, name))),
+                Some(known) if known == address => {
+                    let sync = &set.sync;
+                    if sync.master != Some(id) || self.proposals.elects(name) {
+                        return Ok(Some(self.registered(now, state, ext, name)));
+                    }
+                    // The master's process has begun anew, and its log may have lost its end: what it writes now must
+                    // not be taken for what it wrote before, so it does so in a new epoch. Replicas that may have
+                    // more than it has come back into the set when they have parted with that.
+                    let event = Event::ElectMaster(ElectMasterEvent {
+                        broker_name: name.to_owned(),
+                        elected: true,
+                        new_master: Some(id),
+                        master_epoch: Some(sync.master_epoch),
+                        ..ElectMasterEvent::default()
+                    });
+                    self.propose(now, event.encode(), Waiter::Reelect(to, ext, name.to_owned()));
+                    return Ok(None);
+                }
                 Some(_) => {
                     let event = Event::UpdateBrokerAddress(UpdateBrokerAddressEvent {
                         cluster_name: cluster.to_owned(),

@@ -246,10 +246,18 @@ impl World {
             let theirs = &other[((from - other_min) as usize).min(other.len())..];
             let common = own.iter().zip(theirs).take_while(|(a, b)| a == b).count();
             if common < own.len() {
+                let apart: Vec<usize> = (0..own.len()).filter(|at| theirs.get(*at) != own.get(*at)).collect();
+                let extent = (apart.len(), apart.last().map(|at| from + *at as u64));
+                let show = |bytes: &[u8]| {
+                    let part = &bytes[common.min(bytes.len())..bytes.len().min(common + 100)];
+                    format!("{} bytes, {}", bytes.len(), part.escape_ascii())
+                };
                 broken.push(format!(
-                    "the log of machine {machine} parts from that of the master {master} at byte {}, confirmed {}",
+                    "the log of machine {machine} parts from that of the master {master} at byte {}, confirmed {}: {extent:?} {} instead of {}",
                     from + common as u64,
-                    min + confirmed as u64
+                    min + confirmed as u64,
+                    show(theirs),
+                    show(own)
                 ));
             }
         }

@@ -110,11 +110,13 @@ impl<S: Store> Broker<S> {
             }
         }
         let start = self.store.log_bounds().max;
-        // A master that restarts into its own epoch may have lost the end of it: what it writes from here on must
-        // not be taken for what it wrote there before, so the epoch begins anew.
-        self.ha.epochs.drop_from_epoch(epoch);
+        // A master that restarts into its own epoch goes on with it where it began: were it to begin anew here, its
+        // own bytes would count as the epoch's before, and a stale master of that one would not part with its own.
+        // Controllers of ours elect a restarted master anew, so that this is another epoch.
         self.ha.epochs.drop_from_offset(start + 1);
-        if let Err(error) = self.ha.epochs.push(EpochEntry { epoch, start }) {
+        let goes_on = self.ha.epochs.last_epoch() == epoch;
+        let begun = if goes_on { Ok(false) } else { self.ha.epochs.push(EpochEntry { epoch, start }) };
+        if let Err(error) = begun {
             self.ha.role = Role::None;
             self.ha.events.push_back(HaEvent::RoleFailed { epoch, why: error.to_string() });
             return;

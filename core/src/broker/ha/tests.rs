@@ -318,7 +318,7 @@ fn a_restarted_replica_goes_on_where_it_was() {
     c.cut_off.clear();
     c.slave(1, 1, 0);
     assert_eq!((c.log(1), c.rigs[1].bodies("T").len()), (c.log(0), 2));
-    // the master restarts into its own epoch, which begins anew: what it may have lost is not taken for the same
+    // the master restarts into its own epoch and goes on with it: nobody has to fetch what he has
     c.isolate(0);
     let rig = c.rigs.remove(0).restart(false);
     c.rigs.insert(0, rig);
@@ -328,6 +328,29 @@ fn a_restarted_replica_goes_on_where_it_was() {
     c.pass(6_000);
     assert_eq!(c.log(1), c.log(0));
     assert_eq!(c.rigs[1].broker.ha.epochs(), c.rigs[0].broker.ha.epochs());
+}
+
+#[test]
+fn a_stale_master_parts_with_its_end_also_when_the_new_one_has_restarted() {
+    // KF-02: were the restarted master's own bytes to count as the epoch's before, the stale one would keep its own
+    let mut c = Cluster::new(2, true, |_, _| {});
+    c.master(0, 1, &[1], 1);
+    c.slave(1, 1, 0);
+    c.send(0, "a");
+    c.isolate(1);
+    c.send(0, "stale");
+    c.master(1, 2, &[2], 2);
+    c.send(1, "valid");
+    c.send(1, "and more");
+    let rig = c.rigs.pop().unwrap().restart(false);
+    c.rigs.push(rig);
+    c.master(1, 2, &[2], 3);
+    c.cut_off.clear();
+    c.slave(0, 2, 1);
+    c.pass(6_000);
+    assert_eq!(c.rigs[0].bodies("T"), c.rigs[1].bodies("T"));
+    assert_eq!(c.log(0), c.log(1));
+    assert_eq!(c.rigs[0].broker.ha.epochs(), c.rigs[1].broker.ha.epochs());
 }
 
 #[test]

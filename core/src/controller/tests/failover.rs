@@ -45,6 +45,27 @@ fn a_reconnected_master_stays() {
 }
 
 #[test]
+fn a_restarted_master_goes_on_in_a_new_epoch_and_alone_in_its_set() {
+    let mut bench = Bench::new(|_| {});
+    bench.trio();
+    let register = |bench: &mut Bench, id: i64| {
+        let (own, address) = (id.to_string(), format!("h{id}:1"));
+        let ext =
+            [("brokerName", "bb"), ("clusterName", "C"), ("brokerId", &*own), ("brokerAddress", &*address)];
+        bench.ask(1003, &ext, "")
+    };
+    let reply = register(&mut bench, 2);
+    assert_eq!((reply.code, bench.master()), (0, (Some(1), 1)), "a slave's restart changes nothing");
+    let reply = register(&mut bench, 1);
+    assert_eq!((reply.code, bench.master()), (0, (Some(1), 2)), "{reply:?}");
+    assert_eq!(field(&reply, "masterEpoch").as_deref(), Some("2"));
+    assert_eq!(field(&reply, "masterBrokerId").as_deref(), Some("1"));
+    assert_eq!(bench.state.get("bb").map(|set| set.sync.set.clone()), Some([1].into()));
+    let told: Vec<&str> = bench.told.iter().map(|(addr, _)| addr.as_str()).collect();
+    assert!(told.contains(&"h2:1") && told.contains(&"h3:1"), "{told:?}");
+}
+
+#[test]
 fn a_hung_master_is_replaced_when_its_heartbeats_time_out() {
     let mut bench = Bench::new(|_| {});
     bench.trio();
