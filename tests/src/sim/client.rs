@@ -394,7 +394,7 @@ fn first_frame(bytes: &[u8]) -> Option<usize> {
 pub fn records(mut bytes: &[u8]) -> Vec<(i64, String)> {
     let mut found = Vec::new();
     while let Ok(message) = record::decode(bytes) {
-        found.push((message.queue_offset as i64, String::from_utf8_lossy(message.body).into_owned()));
+        found.push((message.queue_offset, String::from_utf8_lossy(message.body).into_owned()));
         bytes = &bytes[message.total_size..];
     }
     found

@@ -13,7 +13,7 @@ impl Dice {
         Dice((mixed ^ mixed >> 31) | 1)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -22,7 +22,7 @@ impl Dice {
 
     /// Below `sides`.
     pub fn roll(&mut self, sides: u64) -> u64 {
-        self.next() % sides.max(1)
+        self.draw() % sides.max(1)
     }
 
     /// From `low` to `high`, both included.

@@ -246,7 +246,7 @@ impl World {
         let slaves: Vec<usize> = BROKERS.filter(|machine| *machine != master).collect();
         match scenario {
             Scenario::Random => {
-                let ms = self.dice.between(3_000, 15_000);
+                let ms = self.dice.between(3_000, 11_000);
                 self.draw(ms, power);
                 self.pass(ms);
             }

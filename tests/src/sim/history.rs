@@ -58,7 +58,7 @@ pub fn run(plan: Plan) -> Report {
         latency,
     };
     let skew = dice.pick(&[0, 0, 20]);
-    let mut world = World::new(dice.next(), settings, skew, plan.loud);
+    let mut world = World::new(dice.draw(), settings, skew, plan.loud);
     world.oracle.may_lose = lossy;
     world.client.pace_ms = dice.pick(&[20, 60, 200]);
     let mut report = Report { seed: plan.seed, ..Report::default() };
@@ -104,7 +104,7 @@ fn live(world: &mut World, scenario: Scenario, power: bool, report: &mut Report)
     world.pass(500);
     world.client.busy = false;
     // the last answers, and their replication
-    world.pass(4_000);
+    world.pass(3_200);
     match world.whole() {
         Some(master) => world.examine(master),
         None => world.oracle.fail("the cluster falls apart by itself".to_owned()),

@@ -95,7 +95,7 @@ impl World {
             };
             let name = format!("{kind}-{index}");
             let rate = 1_000 - skew + dice.roll(2 * skew + 1);
-            machines.push(Machine::new(name, setup::ip(index), empty_disk(dice.next()), rate));
+            machines.push(Machine::new(name, setup::ip(index), empty_disk(dice.draw()), rate));
         }
         World {
             time: MS,
@@ -544,7 +544,7 @@ impl World {
 
     /// A new disk in an old computer that is off.
     pub(super) fn replace_disk(&mut self, machine: usize) {
-        let seed = self.dice.next();
+        let seed = self.dice.draw();
         self.machines[machine].disk = empty_disk(seed);
     }
 
