@@ -85,8 +85,18 @@ impl Scenario {
     }
 }
 
+/// After this long everybody knows that a broker is gone.
+const KNOWN_MS: u64 = 6_000;
+
 impl World {
     pub(super) fn strike(&mut self, fault: Fault) {
+        let mild = matches!(
+            fault,
+            Fault::GoOn(_) | Fault::Mend | Fault::Reset(_) | Fault::Clock(..) | Fault::SlowDisk(..)
+        );
+        if self.time < self.fragile_until && !mild {
+            return self.say(&format!("spared, a disk was just lost: {fault:?}"));
+        }
         self.say(&format!("fault: {fault:?}"));
         match fault {
             Fault::Kill(machine, ms) => {
@@ -124,8 +134,11 @@ impl World {
             }
             Fault::Clock(machine, ms) => self.machines[machine].wall_step += ms,
             Fault::LoseDisk(machine, ms) => {
-                // never the only one that has everything
-                if self.whole().is_some() {
+                // never the only one that has everything, also in the eyes of controllers that miss the others; and
+                // until they know that it is gone it might be elected
+                let fine = |other: usize| self.machines[other].runs() && !self.machines[other].hung;
+                if self.whole().is_some() && self.net.cuts.is_empty() && (0..CLIENT).all(fine) {
+                    self.fragile_until = self.time + KNOWN_MS * MS;
                     self.power_off(machine);
                     self.replace_disk(machine);
                     self.at(self.time + ms * MS, Event::Boot { machine });

@@ -75,6 +75,8 @@ pub struct World {
     pub(super) client: Client,
     pub(super) oracle: Oracle,
     pub(super) settings: Settings,
+    /// Until then another fault could take the last copy of something.
+    pub(super) fragile_until: u64,
     /// Events handled.
     pub(super) steps: u64,
 }
@@ -108,6 +110,7 @@ impl World {
             client: Client::default(),
             oracle: Oracle::default(),
             settings,
+            fragile_until: 0,
             steps: 0,
         }
     }
