@@ -55,10 +55,11 @@ impl Replicas {
                 self.step_due = now.mono.plus_ms(RETRY_MS);
             }
             Asked::Elect => self.refused(now, "an election", &answer),
-            Asked::Heartbeat(round) if ok => {
-                if self.controllers.leader() == Some(to.as_str()) {
-                    self.heard = true;
-                    self.renew(round, &to, |round| round.heard = true);
+            Asked::Heartbeat(round) if ok && self.controllers.leader() == Some(to.as_str()) => {
+                self.heard = true;
+                if self.rounds.contains_key(&round) {
+                    let info = self.names.replica_info();
+                    self.call(to, Asked::Info(round), info, self.heartbeat_wait_ms);
                 }
             }
             Asked::Heartbeat(round) => drop(self.rounds.remove(&round)),
@@ -161,8 +162,8 @@ impl Replicas {
     }
 
     fn informed(&mut self, now: Now, round: u64, to: &str, answer: &Command) {
+        let sent = self.rounds.remove(&round);
         if answer.code != response::SUCCESS {
-            self.rounds.remove(&round);
             if answer.code == response::CONTROLLER_BROKER_METADATA_NOT_EXIST {
                 self.registered = false;
                 self.step_due = now.mono;
@@ -175,23 +176,12 @@ impl Replicas {
             && own.is_some()
             && election.master.as_ref().map(|(id, _)| *id) == own;
         self.learn(election);
-        if confirms {
-            self.renew(round, to, |round| round.confirmed = true);
-        } else {
-            self.rounds.remove(&round);
-        }
-    }
-
-    /// Notes a part of a round, and renews the lease with the whole.
-    fn renew(&mut self, id: u64, to: &str, note: impl FnOnce(&mut super::Round)) {
-        let Some(round) = self.rounds.get_mut(&id) else { return };
-        note(round);
-        let round = *round;
-        if round.heard && round.confirmed {
-            self.rounds.remove(&id);
-            if self.controllers.leader() == Some(to) && self.mastership().is_some() {
-                self.lease.renew(round.sent);
-            }
+        if let Some(sent) = sent
+            && confirms
+            && self.controllers.leader() == Some(to)
+            && self.mastership().is_some()
+        {
+            self.lease.renew(sent);
         }
     }
 

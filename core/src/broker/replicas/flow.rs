@@ -1,7 +1,7 @@
 //! What is done next, from what is known.
 
 use super::protocol::SyncStateSetBody;
-use super::{Asked, Assignment, IdentityFile, Out, Pending, Replicas, Round};
+use super::{Asked, Assignment, IdentityFile, Out, Pending, Replicas};
 use crate::time::Now;
 use crate::wire::Command;
 
@@ -68,7 +68,7 @@ impl Replicas {
         }
     }
 
-    /// A heartbeat to every controller, and a question who is master behind the leader's.
+    /// A heartbeat to every controller; the leader's answer is followed by a question who is master.
     fn beat(&mut self, now: Now) {
         if !self.registered || self.beat_due > now.mono {
             return;
@@ -79,11 +79,9 @@ impl Replicas {
             let leads = self.controllers.leader() == Some(to.as_str());
             let round = if leads { self.token() } else { 0 };
             let heartbeat = self.names.heartbeat(id, self.log, self.heartbeat_timeout_ms, self.priority);
-            self.call(to.clone(), Asked::Heartbeat(round), heartbeat, self.heartbeat_wait_ms);
+            self.call(to, Asked::Heartbeat(round), heartbeat, self.heartbeat_wait_ms);
             if leads {
-                self.rounds.insert(round, Round { sent: now.mono, heard: false, confirmed: false });
-                let info = self.names.replica_info();
-                self.call(to, Asked::Info(round), info, self.heartbeat_wait_ms);
+                self.rounds.insert(round, now.mono);
             }
         }
     }

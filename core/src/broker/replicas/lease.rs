@@ -1,8 +1,10 @@
 //! How long a master may acknowledge on its own word (`docs/decisions/008-fencing-and-lease.md`).
 //!
-//! A round is a heartbeat and, behind it, a question who is master, both to the controller the broker takes
-//! for the leader. Once both are answered, the second with this broker's own mastership, the lease runs from
-//! the moment the round was *sent*: the controller cannot have counted this broker's silence from earlier.
+//! A round is a heartbeat and, once that is answered, a question who is master, both to the controller the
+//! broker takes for the leader. When the second is answered with this broker's own mastership, the lease runs
+//! from the moment the heartbeat was *sent*: the controller cannot have counted this broker's silence from
+//! earlier. The question waits for the heartbeat's answer because a controller may serve two requests of one
+//! connection in either order, and an election may fall between them.
 
 use crate::time::Mono;
 

@@ -186,14 +186,6 @@ struct Pending {
     asked: Asked,
 }
 
-/// A heartbeat and a question behind it, to the leader.
-#[derive(Clone, Copy, Debug)]
-struct Round {
-    sent: Mono,
-    heard: bool,
-    confirmed: bool,
-}
-
 /// The machine.
 #[derive(Debug)]
 pub struct Replicas {
@@ -223,7 +215,8 @@ pub struct Replicas {
     lease: Lease,
     log: LogPosition,
     calls: BTreeMap<u64, Pending>,
-    rounds: BTreeMap<u64, Round>,
+    /// Heartbeats to the leader that may yet renew the lease, and when they were sent.
+    rounds: BTreeMap<u64, Mono>,
     next_token: u64,
     /// The one step towards running, or the one election, under way.
     step: Option<u64>,

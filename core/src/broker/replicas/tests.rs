@@ -169,47 +169,60 @@ fn a_store_of_another_broker_is_refused() {
     assert!(error.contains("other") && error.contains("bb"), "{error}");
 }
 
+/// Found by the property below: the question who is master overtook the heartbeat, an election fell between
+/// them, and the lease went to a master that had just been replaced.
+#[test]
+fn no_lease_comes_from_a_question_served_before_the_heartbeat() {
+    let faults = [(3, 10_729), (3, 8_746), (1, 2_247), (1, 973), (9, 23_506), (0, 2_445), (0, 19_647)];
+    assert!(survives(17_645_203_036_988_421_336, faults));
+}
+
+/// Plays the faults, each followed by a while, and lets everything heal.
+fn survives(seed: u64, faults: impl IntoIterator<Item = (u8, u16)>) -> bool {
+    let mut world = World::new(3, seed);
+    for (kind, wait) in faults.into_iter().take(30) {
+        match kind % 10 {
+            0 => world.loss = 30,
+            1 => world.loss = 0,
+            2 => world.failing = 30,
+            3 | 4 => {
+                let (broker, controller) = (world.pick(3), world.pick(3));
+                world.cut.insert((broker, controller));
+            }
+            5 => {
+                let broker = world.pick(3);
+                world.cut.extend((0..3).map(|controller| (broker, controller)));
+            }
+            6 => world.cut.clear(),
+            7 => {
+                let broker = world.pick(3);
+                world.restart(broker);
+            }
+            8 => {
+                let (next, stale) = (world.pick(3), world.chance(50));
+                world.lead(next, stale);
+            }
+            _ => {
+                let broker = world.pick(3);
+                let own = world.hosts[broker].replicas.id();
+                let ids: BTreeSet<i64> = (1..=3).filter(|_| world.chance(60)).chain(own).collect();
+                world.tell(broker, In::Want(ids));
+            }
+        }
+        world.pass(u64::from(wait) % 4_000);
+    }
+    (world.loss, world.failing, world.model.stale) = (0, 0, None);
+    world.cut.clear();
+    (0..40).any(|_| {
+        world.pass(500);
+        world.settled()
+    })
+}
+
 quickcheck! {
     /// Whatever is lost, repeated, cut, restarted or refused: the promises hold at every moment (they are
     /// checked after every event), and once it is over everybody is in the newest role.
     fn promises_hold_and_everything_settles(seed: u64, faults: Vec<(u8, u16)>) -> bool {
-        let mut world = World::new(3, seed);
-        for (kind, wait) in faults.into_iter().take(30) {
-            match kind % 10 {
-                0 => world.loss = 30,
-                1 => world.loss = 0,
-                2 => world.failing = 30,
-                3 | 4 => {
-                    let (broker, controller) = (world.pick(3), world.pick(3));
-                    world.cut.insert((broker, controller));
-                }
-                5 => {
-                    let broker = world.pick(3);
-                    world.cut.extend((0..3).map(|controller| (broker, controller)));
-                }
-                6 => world.cut.clear(),
-                7 => {
-                    let broker = world.pick(3);
-                    world.restart(broker);
-                }
-                8 => {
-                    let (next, stale) = (world.pick(3), world.chance(50));
-                    world.lead(next, stale);
-                }
-                _ => {
-                    let broker = world.pick(3);
-                    let own = world.hosts[broker].replicas.id();
-                    let ids: BTreeSet<i64> = (1..=3).filter(|_| world.chance(60)).chain(own).collect();
-                    world.tell(broker, In::Want(ids));
-                }
-            }
-            world.pass(u64::from(wait) % 4_000);
-        }
-        (world.loss, world.failing, world.model.stale) = (0, 0, None);
-        world.cut.clear();
-        (0..40).any(|_| {
-            world.pass(500);
-            world.settled()
-        })
+        survives(seed, faults)
     }
 }
