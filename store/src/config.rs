@@ -8,6 +8,7 @@ use sansmq_core::store::append::AppendLimits;
 use sansmq_core::store::pull::{ENTRY_LEN, PullLimits};
 use sansmq_core::store::retention::Retention;
 use sansmq_core::store::stamp::StampRules;
+use sansmq_core::timer::WHEEL_LEN;
 
 use crate::batch_queue::BATCH_ENTRY_LEN;
 use crate::error::StoreError;
@@ -43,6 +44,9 @@ pub struct StoreConfig {
     pub ext_file_size: u64,
     /// `mappedFileSizeTimerLog`.
     pub timer_log_file_size: u64,
+    /// Bytes of the timer wheel. The reference knows this length only; simulations have a smaller one.
+    #[doc(hidden)]
+    pub timer_wheel_len: u64,
     pub flush_type: FlushType,
     /// `flushIntervalCommitLog`.
     pub flush_log_interval_ms: u64,
@@ -120,6 +124,7 @@ impl StoreConfig {
             enable_ext: false,
             ext_file_size: 50_331_648,
             timer_log_file_size: 100 * 1024 * 1024,
+            timer_wheel_len: WHEEL_LEN,
             flush_type: FlushType::Async,
             flush_log_interval_ms: 500,
             flush_log_pages: 4,

@@ -7,6 +7,7 @@ mod replica;
 mod space;
 mod stamped;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -555,6 +556,14 @@ impl Store for FileStore {
 
     fn timer_bounds(&self) -> TimerBounds {
         TimerBounds { min: self.timer.min(), end: self.timer.end(), durable: self.timer.durable() }
+    }
+
+    fn timer_wheel(&mut self, slots: impl FnOnce() -> BTreeMap<u64, [u8; SLOT_LEN]>) {
+        if self.timer.doubts_wheel()
+            && let Err(error) = self.timer.repair_wheel(&slots())
+        {
+            tracing::warn!(%error, "the timer wheel may point to entries of other times");
+        }
     }
 
     fn timer_sync(&mut self) {

@@ -2,13 +2,14 @@
 //! (`spec/store.md` section 11).
 //!
 //! Both are created by the first timer message. The log is the truth; the wheel is written for the reference,
-//! which reads it, and never read here.
+//! which reads it. Nothing here follows it; after a crash or a cut, which may leave slots that point behind the
+//! log's end, it is compared with what the log says and put right.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use sansmq_core::timer::{BLANK_LEN, ENTRY_LEN, Item, SLOT_LEN, TimerEntry, WHEEL_LEN, blank};
+use sansmq_core::timer::{BLANK_LEN, ENTRY_LEN, Item, SLOT_LEN, TimerEntry, blank};
 
 use crate::disk::{DiskRef, remove_durably};
 use crate::error::StoreError;
@@ -35,6 +36,7 @@ pub(crate) struct TimerLog {
     root: PathBuf,
     dir: PathBuf,
     file_size: u64,
+    wheel_len: u64,
     files: BTreeMap<u64, Table>,
     end: u64,
     durable: u64,
@@ -45,6 +47,8 @@ pub(crate) struct TimerLog {
     /// Files were created since the last flush.
     created: bool,
     wheel: Option<Table>,
+    /// The wheel may say what the log does not.
+    doubtful: bool,
     /// Pages of the wheel that have space.
     taken: BTreeSet<u64>,
     /// First and last page of the wheel changed since the last flush.
@@ -57,15 +61,22 @@ impl TimerLog {
     pub(crate) fn load(
         disk: &DiskRef,
         root: &Path,
-        file_size: u64,
+        (file_size, wheel_len): (u64, u64),
         crashed: bool,
     ) -> Result<Self, StoreError> {
         let dir = root.join("timerlog");
+        let wheel_path = root.join("timerwheel");
+        let found = disk.entry(&wheel_path).map_err(StoreError::io("look at", &wheel_path))?;
+        if let Some(found) = found.as_ref().filter(|found| found.len != wheel_len) {
+            let path = wheel_path.display();
+            tracing::warn!(%path, len = found.len, wheel_len, "the timer wheel has another length; it is mended");
+        }
         segments::remove_stragglers(&**disk, &dir, crashed)?;
         let mut log = TimerLog {
             disk: disk.clone(),
             root: root.to_path_buf(),
             file_size,
+            wheel_len,
             files: BTreeMap::new(),
             end: 0,
             durable: 0,
@@ -73,6 +84,7 @@ impl TimerLog {
             in_flight: None,
             created: false,
             wheel: None,
+            doubtful: crashed || found.is_none_or(|found| found.len != wheel_len),
             taken: BTreeSet::new(),
             changed: None,
             dir,
@@ -131,18 +143,7 @@ impl TimerLog {
 
     /// Makes room for an entry and for a slot at this byte of the wheel; nothing visible changes but filler.
     pub(crate) fn reserve(&mut self, slot_at: u64) -> Result<(), StoreError> {
-        let page = slot_at / PAGE;
-        let wheel_path = self.root.join("timerwheel");
-        if self.wheel.is_none() {
-            let table = Table::create(&*self.disk, &wheel_path, WHEEL_LEN);
-            self.wheel = Some(table.map_err(StoreError::io("create", &wheel_path))?);
-            self.created = true;
-        }
-        if !self.taken.contains(&page) {
-            let taken = self.disk.allocate(&wheel_path, page * PAGE, (page + 1) * PAGE);
-            taken.map_err(StoreError::io("take space in", &wheel_path))?;
-            self.taken.insert(page);
-        }
+        self.reserve_slot(slot_at)?;
         let at = self.end - self.base_of(self.end);
         if at + ENTRY + BLANK > self.file_size {
             self.fill_up(at);
@@ -159,6 +160,58 @@ impl TimerLog {
         // the filler behind the entry has its space, too
         let taken = table.allocate(&*self.disk, &path, at, at + ENTRY + BLANK, AHEAD);
         taken.map_err(StoreError::io("take space in", &path))
+    }
+
+    fn reserve_slot(&mut self, slot_at: u64) -> Result<(), StoreError> {
+        let page = slot_at / PAGE;
+        let path = self.root.join("timerwheel");
+        if self.wheel.is_none() {
+            let table = Table::create(&*self.disk, &path, self.wheel_len);
+            self.wheel = Some(table.map_err(StoreError::io("create", &path))?);
+            self.created = true;
+        }
+        if !self.taken.contains(&page) {
+            let taken = self.disk.allocate(&path, page * PAGE, (page + 1) * PAGE);
+            taken.map_err(StoreError::io("take space in", &path))?;
+            self.taken.insert(page);
+        }
+        Ok(())
+    }
+
+    /// Whether the wheel may say what the log does not.
+    pub(crate) fn doubts_wheel(&self) -> bool {
+        self.doubtful
+    }
+
+    /// Makes the wheel say what `slots` say. Each slot goes from what it was to what
+    /// it has to be, so that a crash in between leaves it no worse.
+    pub(crate) fn repair_wheel(&mut self, slots: &BTreeMap<u64, [u8; SLOT_LEN]>) -> Result<(), StoreError> {
+        let path = self.root.join("timerwheel");
+        let mut wrong: BTreeMap<u64, [u8; SLOT_LEN]> = slots.clone();
+        if self.disk.entry(&path).map_err(StoreError::io("look at", &path))?.is_some() {
+            self.reserve_slot(slots.keys().next().copied().unwrap_or(0))?;
+            let mut at = 0;
+            while let Some(data) =
+                self.disk.next_data(&path, at).map_err(StoreError::io("look into", &path))?
+                && let Some(wheel) = self.wheel.as_ref().filter(|_| data < self.wheel_len)
+            {
+                let page = data.max(at) / PAGE * PAGE;
+                for slot_at in (page..page + PAGE).step_by(SLOT_LEN) {
+                    let right = slots.get(&slot_at).copied().unwrap_or([0; SLOT_LEN]);
+                    match wheel.get(slot_at) {
+                        Some(found) if found != right => _ = wrong.insert(slot_at, right),
+                        _ => _ = wrong.remove(&slot_at),
+                    }
+                }
+                at = page + PAGE;
+            }
+        }
+        for (slot_at, slot) in wrong {
+            self.reserve_slot(slot_at)?;
+            self.put_slot(slot_at, &slot);
+        }
+        self.doubtful = false;
+        Ok(())
     }
 
     /// Ends the file being written with filler.
@@ -206,6 +259,7 @@ impl TimerLog {
 
     /// Forgets everything from a position on, on the device too.
     pub(crate) fn cut(&mut self, position: u64) -> io::Result<()> {
+        self.doubtful |= position < self.end;
         self.end = position.clamp(self.min(), self.end);
         self.durable = self.durable.min(self.end);
         self.wanted = self.wanted.min(self.end);

@@ -63,7 +63,7 @@ use crate::wire::{Reply, ReplyTo, ServerOut};
 use offsets::OffsetTable;
 use schedule::DelayOffsets;
 use settings::Settings;
-pub use timer::TimerMetrics;
+pub use timer::{TimerMetrics, replay as replay_timers};
 pub use transaction::TransactionMetrics;
 
 /// What a broker finds on its disk beside the message store; empty for a new one.

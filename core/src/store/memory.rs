@@ -1,7 +1,7 @@
 //! A store without a disk, for tests and examples: real records in one growing buffer.
 
 use core::ops::ControlFlow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use bytes::Bytes;
 
@@ -521,6 +521,8 @@ impl Store for MemoryStore {
         let end = (self.timer.len() * ENTRY_LEN) as u64;
         TimerBounds { min: (self.timer_first * ENTRY_LEN) as u64, end, durable: end }
     }
+
+    fn timer_wheel(&mut self, _slots: impl FnOnce() -> BTreeMap<u64, [u8; SLOT_LEN]>) {}
 
     fn timer_sync(&mut self) {}
 

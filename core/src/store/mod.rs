@@ -18,6 +18,7 @@ pub mod stamp;
 
 use bytes::Bytes;
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::collections::BTreeMap;
 
 use crate::time::Now;
 use crate::timer::{SLOT_LEN, TimerEntry};
@@ -413,6 +414,11 @@ pub trait Store {
     fn timer_cut(&mut self, position: u64) -> Result<(), AppendError>;
 
     fn timer_bounds(&self) -> TimerBounds;
+
+    /// Tells at a start what the wheel file has to hold: slots by the byte they lie at. After a crash or a cut
+    /// the file may say otherwise, and the reference, which reads it, would follow slots to entries of others;
+    /// the store puts that right. Nothing here reads that file, so a failure is no more than a warning.
+    fn timer_wheel(&mut self, slots: impl FnOnce() -> BTreeMap<u64, [u8; SLOT_LEN]>);
 
     /// Asks for the timer log to be made durable up to its end; a job follows.
     fn timer_sync(&mut self);

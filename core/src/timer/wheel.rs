@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{MAGIC_DELETE, Slot, TimerEntry};
+use super::{MAGIC_DELETE, SLOT_LEN, Slot, TimerEntry};
 
 /// Rounds down to whole ticks.
 #[must_use]
@@ -98,6 +98,19 @@ impl Wheel {
         held.slot.last = position;
         held.slot.num += if entry.magic & MAGIC_DELETE != 0 { -1 } else { 1 };
         held.slot
+    }
+
+    /// What the wheel file has to hold: slots by the byte they lie at. Of two that share a place, which lie two
+    /// weeks apart, the later one.
+    #[must_use]
+    pub fn file(&self, precision_ms: i64) -> BTreeMap<u64, [u8; SLOT_LEN]> {
+        let slots = self.slots.values().map(|held| held.slot);
+        slots.map(|slot| (Slot::position(slot.time, precision_ms), slot.encode(precision_ms))).collect()
+    }
+
+    /// The slots that hold something, by time.
+    pub fn iter(&self) -> impl Iterator<Item = &Held> {
+        self.slots.values()
     }
 
     /// The first slot that holds something.

@@ -54,7 +54,8 @@ impl FileStore {
             true => Some(Index::load(&disk, root.join("index"), config.index_slots, config.index_entries)?),
             false => None,
         };
-        let mut timer = TimerLog::load(&disk, root, config.timer_log_file_size, !clean)?;
+        let timer_sizes = (config.timer_log_file_size, config.timer_wheel_len);
+        let mut timer = TimerLog::load(&disk, root, timer_sizes, !clean)?;
         let checkpoint_path = root.join("checkpoint");
         let mut checkpoint =
             Checkpoint::read(&*disk, &checkpoint_path).map_err(StoreError::io("read", &checkpoint_path))?;

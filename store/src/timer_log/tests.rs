@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use sansmq_core::timer::MAGIC_DEFAULT;
+use sansmq_core::timer::{MAGIC_DEFAULT, WHEEL_LEN};
 
 use super::*;
 use crate::disk::RealDisk;
@@ -16,7 +16,7 @@ fn scratch(name: &str) -> PathBuf {
 
 fn open(root: &Path) -> TimerLog {
     let disk: DiskRef = Arc::new(RealDisk::default());
-    let mut log = TimerLog::load(&disk, root, SIZE, true).unwrap();
+    let mut log = TimerLog::load(&disk, root, (SIZE, WHEEL_LEN), true).unwrap();
     log.recover().unwrap();
     log
 }
@@ -151,4 +151,30 @@ fn flushes_and_expiry_follow_the_positions() {
     assert_eq!(log.take_expired(10).len(), 1);
     assert_eq!((log.min(), all(&log)[0]), (540, (540, 10)));
     assert_eq!(log.take_expired(u64::MAX).len(), 1, "the file being written stays");
+}
+
+#[test]
+fn slots_that_say_what_the_log_does_not_are_put_right() {
+    let root = scratch("wheel");
+    let mut log = open(&root);
+    (0..300).for_each(|n| {
+        put(&mut log, n);
+    });
+    drop(log);
+    let mut log = open(&root);
+    // one is right, one wrong, one missing; all others have no entries any more
+    let slots = BTreeMap::from([(32, [7; SLOT_LEN]), (4096, [8; SLOT_LEN]), (1 << 20, [9; SLOT_LEN])]);
+    log.repair_wheel(&slots).unwrap();
+    let there = || {
+        let bytes = std::fs::read(root.join("timerwheel")).unwrap();
+        let slots = (0u64..).step_by(SLOT_LEN).zip(bytes.chunks_exact(SLOT_LEN));
+        let used = slots.filter(|(_, slot)| slot.iter().any(|b| *b != 0));
+        used.map(|(at, slot)| (at, slot.try_into().unwrap())).collect::<BTreeMap<u64, [u8; SLOT_LEN]>>()
+    };
+    assert_eq!(there(), slots);
+    assert!(!log.doubts_wheel(), "until something is cut off");
+    log.cut(52).unwrap();
+    assert!(log.doubts_wheel());
+    log.repair_wheel(&BTreeMap::new()).unwrap();
+    assert_eq!(there(), BTreeMap::new());
 }

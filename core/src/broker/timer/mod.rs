@@ -14,6 +14,7 @@ mod load;
 mod place;
 mod rate;
 mod recall;
+mod replay;
 mod save;
 mod status;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::store::Store;
 use crate::time::{Mono, Now, earliest};
 use crate::timer::{TimerEntry, Wheel, Window, tick};
 use rate::Rate;
+pub use replay::replay;
 use save::Saving;
 pub use status::{TimerMetric, TimerMetrics};
 

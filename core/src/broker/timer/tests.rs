@@ -4,7 +4,7 @@ use super::TimerMetrics;
 use crate::broker::names;
 use crate::broker::testing::{BEGIN_MS, Rig, field};
 use crate::message::record;
-use crate::store::Store;
+use crate::store::{NewMessage, Store};
 use crate::timer::{RecallHandle, TimerCheckpoint, TimerEntry};
 use crate::wire::code::request;
 
@@ -253,6 +253,32 @@ fn a_torn_entry_hides_no_message() {
         rig.pass(70_000);
         assert_eq!(rig.bodies("T"), ["one", "two", "three"]);
     }
+}
+
+#[test]
+fn what_was_delivered_at_once_is_not_forgotten_for_an_entry_behind_it() {
+    let mut rig = Rig::new(|_, _| {});
+    rig.send("T", "TIMER_DELAY_SEC=60", "one");
+    rig.pass(2_000);
+    let (now, late) = (rig.now, BEGIN_MS - 1_000);
+    rig = rig.restart_with(|store| {
+        // One that is due when it is taken in leaves no entry. The power failed when the entry of the message
+        // behind it had reached the device, but not the copy that was delivered.
+        let due = format!("TIMER_OUT_MS\x01{late}\x02REAL_TOPIC\x01T\x02REAL_QID\x010\x02");
+        let parts: [&[u8]; 1] = [due.as_bytes()];
+        let message = NewMessage { properties: &parts, ..NewMessage::plain(names::TIMER_TOPIC, 0, b"due") };
+        store.append(now, &message).unwrap();
+        let (_, first) = store.timer_entry(0).unwrap();
+        let waits = format!("TIMER_OUT_MS\x01{}\x02REAL_TOPIC\x01T\x02REAL_QID\x010\x02", first.slot_time());
+        let parts: [&[u8]; 1] = [waits.as_bytes()];
+        let message = NewMessage { properties: &parts, ..NewMessage::plain(names::TIMER_TOPIC, 0, b"two") };
+        let two = store.append(now, &message).unwrap();
+        let (offset, size) = (i64::try_from(two.offset).unwrap(), i32::try_from(two.size).unwrap());
+        let entry = TimerEntry { prev: 0, offset, size, ..first };
+        store.timer_append(now, &entry, 0, |_| [0; crate::timer::SLOT_LEN]).unwrap();
+    });
+    rig.pass(70_000);
+    assert_eq!(rig.bodies("T"), ["due", "one", "two"]);
 }
 
 #[test]
