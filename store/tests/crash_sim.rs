@@ -22,6 +22,8 @@ mod kinds;
 mod life;
 #[path = "crash_sim/model.rs"]
 mod model;
+#[path = "crash_sim/timer.rs"]
+mod timer;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -12,6 +12,7 @@ use sansmq_store::{Done, FileStore, FlushType, Job, RecoveryReport, StoreConfig,
 
 use super::kinds;
 use super::model::Model;
+use super::timer::{self, Timer};
 
 pub const LOG_FILE: u64 = 4096;
 const TOPICS: [&str; 3] = ["Apples", "Pears", "Plums"];
@@ -69,6 +70,8 @@ struct Life {
     wall_offset: i64,
     keys: u64,
     model: Model,
+    /// Half of the histories have timer messages.
+    timer: Option<Timer>,
     totals: Totals,
     /// This history has a small disk, or one whose syncs fail.
     small: bool,
@@ -103,6 +106,8 @@ pub fn live(seed: u64) -> Totals {
         ..StoreConfig::new("/store")
     };
     let config = kinds::configure(&mut dice, config);
+    let config = timer::configure(&mut dice, config);
+    let timer = dice.one_in(2).then(Timer::default);
     let (small, failing) = (dice.one_in(6), dice.one_in(6));
     let mut life = Life {
         dice,
@@ -112,6 +117,7 @@ pub fn live(seed: u64) -> Totals {
         wall_offset: 1_700_000_000_000,
         keys: 0,
         model: Model::default(),
+        timer,
         totals: Totals::default(),
         small,
         failing,
@@ -171,6 +177,10 @@ impl Life {
         self.model.settle(&store);
         self.totals.survived += self.model.records.len() as u64;
         self.model.check(&store, false);
+        let now = self.now();
+        if let Some(timer) = &mut self.timer {
+            timer.start(&mut store, now, &self.model, &self.disk, report.clean);
+        }
         self.compare_with_rebuild();
         if self.failing {
             self.disk.set_sync_failures(10 + self.dice.roll(40));
@@ -206,7 +216,16 @@ impl Life {
             store.complete(self.now(), report);
         }
         done.into_iter().for_each(|report| store.complete(self.now(), report));
-        store.close(self.now());
+        let now = self.now();
+        if let Some(timer) = &mut self.timer {
+            timer.save(store, &self.disk);
+            timer.checkpoint(store, now);
+            while let Some(job) = store.poll_job() {
+                store.complete(now, FileStore::run(job));
+            }
+            timer.save(store, &self.disk);
+        }
+        store.close(now);
         let bounds = store.log_bounds();
         self.model.acked = self.model.acked.max(bounds.durable);
         if self.disk.entry(Path::new("/store/abort")).unwrap().is_none() {
@@ -219,6 +238,7 @@ impl Life {
         let wait = self.dice.roll(1_500);
         self.pass(wait);
         let before = store.log_bounds().min;
+        self.timers(store);
         match self.dice.roll(20) {
             0..=6 => self.append(store),
             7..=9 => self.append_special(store),
@@ -308,6 +328,20 @@ impl Life {
         }
     }
 
+    fn timers(&mut self, store: &mut FileStore) {
+        let (now, bounds) = (self.now(), store.log_bounds());
+        let visible = if self.config.flush_type == FlushType::Sync { bounds.durable } else { bounds.max };
+        let Some(timer) = &mut self.timer else { return };
+        let done = match self.dice.roll(6) {
+            0 | 1 => timer.send(&mut self.dice, store, now, &mut self.model),
+            2 | 3 => timer.turn(&mut self.dice, (store, now), (&mut self.model, &self.disk), visible),
+            _ => Ok(()),
+        };
+        if let Err(error) = done {
+            self.refused(store, error);
+        }
+    }
+
     fn place(&mut self) -> (&'static str, i32) {
         (TOPICS[self.dice.roll(3) as usize], self.dice.roll(2) as i32)
     }
@@ -355,9 +389,12 @@ impl Life {
             copy.remove_tree(Path::new("/store/index")).unwrap();
             copy.remove(Path::new("/store/checkpoint")).unwrap();
         }
-        let (store, report) = self.open(&copy).unwrap();
+        let (mut store, report) = self.open(&copy).unwrap();
         assert_eq!(report.log_end, self.model.acked, "a second recovery ends elsewhere");
         self.model.check(&store, rebuild);
+        if let Some(timer) = self.timer.as_ref().filter(|_| !rebuild) {
+            timer.check_again(&mut store, &copy);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a store should hold, and the comparison with what it holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sansmq_core::message::record::{self, Record};
 use sansmq_core::store::append::record_tags;
@@ -18,7 +18,7 @@ pub struct Kept {
 }
 
 impl Kept {
-    fn record(&self) -> Record<'_> {
+    pub fn record(&self) -> Record<'_> {
         record::decode(&self.bytes).unwrap()
     }
 }
@@ -52,6 +52,11 @@ impl Model {
     pub fn push(&mut self, store: &FileStore, offset: u64) {
         let bytes = store.record_at(offset).unwrap().to_vec();
         self.records.push(Kept { offset, end: offset + bytes.len() as u64, bytes });
+    }
+
+    /// What some say of themselves.
+    pub fn all<R: Ord>(&self, what: impl Fn(&Record<'_>) -> Option<R>) -> BTreeSet<R> {
+        self.records.iter().filter_map(|kept| what(&kept.record())).collect()
     }
 
     /// Gives up what the store has not brought back. Panics when it had promised to.
