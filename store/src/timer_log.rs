@@ -306,11 +306,12 @@ impl TimerLog {
         self.durable = self.durable.max(end.min(self.end));
     }
 
-    /// Takes files out whose messages are all gone from the message log.
+    /// Takes files out whose messages are all gone from the message log; the last one stays, since it is all that
+    /// tells a start where the log ends.
     pub(crate) fn take_expired(&mut self, log_start: u64) -> Vec<PathBuf> {
         let last_at = (self.file_size - ENTRY - BLANK) / ENTRY * ENTRY;
         let mut expired = Vec::new();
-        while let Some((base, table)) = self.files.first_key_value() {
+        while let Some((base, table)) = self.files.first_key_value().filter(|_| self.files.len() > 1) {
             let base = *base;
             let full = base + self.file_size <= self.end && base + self.file_size <= self.durable;
             let last = match item_at(table, last_at, self.file_size) {

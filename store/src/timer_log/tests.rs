@@ -178,3 +178,26 @@ fn slots_that_say_what_the_log_does_not_are_put_right() {
     log.repair_wheel(&BTreeMap::new()).unwrap();
     assert_eq!(there(), BTreeMap::new());
 }
+
+#[test]
+fn the_last_file_stays_though_its_messages_are_gone() {
+    let root = scratch("expired");
+    let mut log = open(&root);
+    (0..20).for_each(|n| {
+        put(&mut log, n);
+    });
+    // the third file cannot be created
+    std::fs::create_dir_all(root.join("timerlog/00000000000000001080")).unwrap();
+    assert!(log.reserve(0).is_err());
+    log.want_flush();
+    let end = log.flush().expect("wanted").end;
+    assert_eq!(end, 1080);
+    log.flushed(end);
+    for path in log.take_expired(1_000) {
+        std::fs::remove_file(path).unwrap();
+    }
+    std::fs::remove_dir(root.join("timerlog/00000000000000001080")).unwrap();
+    drop(log);
+    let log = open(&root);
+    assert_eq!((log.min(), log.end()), (540, 1080), "positions are not given out again");
+}
