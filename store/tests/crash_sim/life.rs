@@ -70,7 +70,7 @@ struct Life {
     wall_offset: i64,
     keys: u64,
     model: Model,
-    /// Half of the histories have timer messages.
+    /// One history in three has timer messages.
     timer: Option<Timer>,
     totals: Totals,
     /// This history has a small disk, or one whose syncs fail.
@@ -107,7 +107,7 @@ pub fn live(seed: u64) -> Totals {
     };
     let config = kinds::configure(&mut dice, config);
     let config = timer::configure(&mut dice, config);
-    let timer = dice.one_in(2).then(Timer::default);
+    let timer = dice.one_in(3).then(Timer::default);
     let (small, failing) = (dice.one_in(6), dice.one_in(6));
     let mut life = Life {
         dice,
