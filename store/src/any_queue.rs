@@ -132,6 +132,10 @@ impl AnyQueue {
         files!(self, queue => queue.drop_unverified(scanned_from))
     }
 
+    pub(crate) fn has_before(&self, log_offset: u64) -> bool {
+        files!(self, queue => queue.has_before(log_offset))
+    }
+
     pub(crate) fn drop_unused(&mut self) -> io::Result<()> {
         files!(self, queue => queue.drop_unused())
     }

@@ -15,7 +15,10 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
 
 fn write_and_rename(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = beside(path, ".tmp");
-    disk.write(&temporary, bytes)?;
+    // what a failed sync leaves of a file is unknown, also to the next sync: the next attempt takes a fresh one
+    disk.write(&temporary, bytes).inspect_err(|_| {
+        let _ = disk.remove(&temporary);
+    })?;
     disk.rename(&temporary, path)
 }
 

@@ -468,6 +468,18 @@ impl<E: Unit> ConsumeQueue<E> {
         look().map_err(StoreError::io("look into", &path))
     }
 
+    /// Whether there is an entry of a record in front of `log_offset`, at either end of any file: what is left of
+    /// files that were to be removed.
+    pub(crate) fn has_before(&self, log_offset: u64) -> bool {
+        let before = |offset| {
+            self.entry_at(offset).is_some_and(|entry: E| !entry.is_filler() && entry.record().0 < log_offset)
+        };
+        let mut bases = (self.first..self.end).step_by(usize::try_from(self.file_size).unwrap_or(usize::MAX));
+        bases.any(|base| {
+            before(Self::index(base)) || before(Self::index(self.end.min(base + self.file_size)) - 1)
+        })
+    }
+
     /// Sets the first readable offset to the first entry whose record still exists.
     pub(crate) fn correct_min(&mut self, log_start: u64) {
         let first = Self::index(self.first);

@@ -30,6 +30,7 @@ use crate::abort;
 use crate::checkpoint::{Checkpoint, DurablePositions};
 use crate::commit_log::CommitLog;
 use crate::config::{FlushType, StoreConfig};
+use crate::deleted::DeletedTopics;
 use crate::disk::{DiskRef, Space, is_full};
 use crate::error::StoreError;
 use crate::flush::Flusher;
@@ -67,6 +68,7 @@ pub struct FileStore {
     cut_waits: bool,
     /// Topics moved aside whose files are to be removed.
     trash: Vec<PathBuf>,
+    deleted: DeletedTopics,
     trash_count: u64,
     spare_in_flight: bool,
     /// Start of a file whose early creation failed; it is tried again when it is needed.
@@ -240,6 +242,9 @@ impl FileStore {
         if self.closed || self.failed || self.cut_waits {
             return None;
         }
+        if let Some(bytes) = self.deleted.take_write() {
+            return Some(Work::WriteDeleted { path: DeletedTopics::path(&self.config.root), bytes });
+        }
         if self.flusher.log_flush_needed() {
             return Some(self.log_flush());
         }
@@ -318,6 +323,7 @@ impl FileStore {
             result.map_err(StoreError::io("flush the timer log of", &root))?;
             self.timer.flushed(end);
         }
+        self.deleted.write_now(&*self.disk, &root)?;
         self.log.drop_spare()?;
         if let Some(index) = &mut self.index {
             index.drop_spare()?;
@@ -458,6 +464,7 @@ impl Store for FileStore {
     fn delete_topic(&mut self, topic: &str) {
         let place = self.config.root.join("trash").join(self.trash_count.to_string());
         self.trash_count += 1;
+        self.deleted.add(topic, self.log.start(), self.log.end());
         match self.queues.remove_topic(topic, &place) {
             Ok(true) => self.trash.push(place),
             Ok(false) => {}
@@ -586,6 +593,7 @@ impl Store for FileStore {
         if self.closed {
             return;
         }
+        self.deleted.retry();
         let due = self.flusher.tick(now, &self.config, self.log.end());
         self.tick_space(now, due.disk_check);
     }
@@ -652,6 +660,13 @@ impl Store for FileStore {
             Outcome::Fetch { id, result } => self.fetches.finished(id, result),
             Outcome::Survey(found) => self.surveyed(now, &found),
             Outcome::RemoveFile { path, result } => self.removed(&path, result),
+            Outcome::WriteDeleted { path, result } => {
+                self.deleted.written(&result);
+                if let Err(error) = result {
+                    let path = path.display();
+                    tracing::warn!(%path, %error, "cannot write down that a topic was deleted; trying again");
+                }
+            }
             Outcome::RemoveTree { path, result } => {
                 if let Err(error) = result {
                     tracing::warn!(path = %path.display(), %error, "cannot remove the files of a deleted topic");

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use sansmq_core::store::fetch::FetchId;
 
 use crate::checkpoint::Checkpoint;
+use crate::deleted;
 use crate::disk::{Disk, DiskRef, Space, is_full, remove_durably};
 use crate::error::StoreError;
 use crate::file_store::{ColdRange, LeftOut, prepare};
@@ -34,6 +35,8 @@ pub(crate) enum Work {
     Survey(SurveyAsk),
     /// Remove a file nobody looks at any more, durably.
     RemoveFile { path: PathBuf },
+    /// Write down which topics were deleted, durably.
+    WriteDeleted { path: PathBuf, bytes: Vec<u8> },
     /// Remove a directory tree nobody looks at any more.
     RemoveTree { path: PathBuf },
     /// Write what a start on a full disk has left out.
@@ -83,6 +86,7 @@ pub(crate) enum Outcome {
     CreateSegment { path: PathBuf, base: u64, result: io::Result<LogSegment> },
     Survey(SurveyResult),
     RemoveFile { path: PathBuf, result: io::Result<()> },
+    WriteDeleted { path: PathBuf, result: io::Result<()> },
     RemoveTree { path: PathBuf, result: io::Result<()> },
     Prepare { result: Result<(), StoreError> },
     Fetch { id: FetchId, result: Result<(), String> },
@@ -134,6 +138,10 @@ pub(crate) fn run(job: Job) -> Done {
         Work::RemoveFile { path } => {
             let result = remove_durably(disk, &path);
             Outcome::RemoveFile { path, result }
+        }
+        Work::WriteDeleted { path, bytes } => {
+            let result = deleted::write(disk, &path, &bytes);
+            Outcome::WriteDeleted { path, result }
         }
         Work::RemoveTree { path } => {
             let result = disk.remove_tree(&path);

@@ -12,6 +12,7 @@ mod checkpoint;
 mod commit_log;
 mod config;
 mod consume_queue;
+mod deleted;
 pub mod disk;
 mod error;
 mod ext_units;

@@ -1,7 +1,7 @@
 //! All queues: `consumequeue/<topic>/<queueId>/` and `batchconsumequeue/<topic>/<queueId>/`
 //! (`spec/store.md` sections 1 and 4). A topic is in one of the two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,8 @@ pub(crate) struct Queues {
     light: usize,
     /// A topic directory was created since the last flush.
     created: bool,
+    /// Directories that topics were taken out of since then.
+    emptied: BTreeSet<PathBuf>,
     /// Files had to be removed while loading; entries of durable records may have been among them.
     pub lost_files: bool,
 }
@@ -52,6 +54,7 @@ impl Queues {
             topics: BTreeMap::new(),
             light: 0,
             created: false,
+            emptied: BTreeSet::new(),
             lost_files: false,
         };
         for kind in [Kind::Simple, Kind::Batch] {
@@ -178,7 +181,18 @@ impl Queues {
         self.get_mut(topic, queue_id)
     }
 
-    /// Removes a topic's queues for good: newer records are of another kind.
+    /// Removes a topic's queues if they speak of records in front of `log_offset`, where it was deleted.
+    pub(crate) fn drop_deleted(&mut self, topic: &str, log_offset: u64) -> Result<bool, StoreError> {
+        let stale = |queue: &AnyQueue| queue.has_before(log_offset);
+        let found = self.topics.get(topic).is_some_and(|queues| queues.values().any(stale));
+        if found {
+            tracing::warn!(topic, "queues of a deleted topic are still there, removed");
+            self.drop_topic(topic)?;
+        }
+        Ok(found)
+    }
+
+    /// Removes a topic's queues for good: newer records are of another kind, or it was deleted.
     pub(crate) fn drop_topic(&mut self, topic: &str) -> Result<(), StoreError> {
         for queue in self.topics.remove(topic).unwrap_or_default().into_values() {
             Self::remove_files(&self.disk, &queue)?;
@@ -221,6 +235,7 @@ impl Queues {
                 }
                 self.disk.create_dir(trash)?;
                 self.disk.rename(&from, &trash.join(to))?;
+                self.emptied.insert(self.root.join(below));
                 found = true;
             }
         }
@@ -251,6 +266,7 @@ impl Queues {
             dirs.iter().filter_map(|dir| dir.parent()).map(Path::to_path_buf).collect();
         let new_topic = std::mem::take(&mut self.created);
         dirs.extend(topics);
+        dirs.extend(std::mem::take(&mut self.emptied));
         if new_topic || !dirs.is_empty() {
             dirs.push(self.dir.clone());
             for below in [Kind::Batch.dir(), EXT_DIR] {

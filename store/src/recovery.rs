@@ -20,6 +20,7 @@ use crate::any_queue::Kind;
 use crate::checkpoint::Checkpoint;
 use crate::commit_log::CommitLog;
 use crate::config::StoreConfig;
+use crate::deleted::DeletedTopics;
 use crate::error::StoreError;
 use crate::index::Index;
 use crate::queues::Queues;
@@ -136,6 +137,7 @@ impl<'a> Meter<'a> {
 /// The parts recovery works on.
 pub(crate) struct Parts<'a> {
     pub config: &'a StoreConfig,
+    pub deleted: &'a DeletedTopics,
     pub log: &'a mut CommitLog,
     pub queues: &'a mut Queues,
     pub index: Option<&'a mut Index>,
@@ -186,7 +188,16 @@ pub(crate) fn recover(
         }
         return Ok(RecoveryReport { clean, ..RecoveryReport::default() });
     }
+    let mut again_from = u64::MAX;
+    for (topic, at) in parts.deleted.iter() {
+        if parts.queues.drop_deleted(topic, at)? {
+            again_from = again_from.min(at);
+        }
+    }
     let mut plan = plan(&mut parts, clean, checkpoint)?;
+    // what these topics got after they were created again
+    plan.queues_from = plan.queues_from.min(again_from);
+    plan.from = plan.from.min(file_of(&parts, plan.queues_from));
     let mut scans = 0;
     let began = Instant::now();
     let mut report: RecoveryReport = loop {
@@ -310,7 +321,7 @@ fn scan(parts: &mut Parts<'_>, plan: &Plan) -> Result<Option<RecoveryReport>, St
             match step(rest, position, check, strict, whole_ends) {
                 Step::Record(record) => {
                     let flow = dispatch(
-                        parts.config,
+                        (parts.config, parts.deleted),
                         parts.queues,
                         parts.index.as_deref_mut(),
                         plan,
@@ -426,7 +437,7 @@ fn most_messages(position: u64) -> i64 {
 
 /// Enters a record into its queues and the index; breaks when entries before it are missing.
 pub(crate) fn dispatch(
-    config: &StoreConfig,
+    (config, deleted): (&StoreConfig, &DeletedTopics),
     queues: &mut Queues,
     index: Option<&mut Index>,
     plan: &Plan,
@@ -451,11 +462,15 @@ pub(crate) fn dispatch(
             size: u32::try_from(record.total_size).unwrap_or(u32::MAX),
             tags_code: record_tags(record, &config.delay_levels),
         };
-        if queues.conflicts(topic, kind) {
+        let dead = deleted.covers(topic, position);
+        if !dead && queues.conflicts(topic, kind) {
             // the topic was deleted and came again as one of the other type
             queues.drop_topic(topic)?;
         }
         let mut put = |topic: &str, queue_id: i32, offset: i64, kind, count| {
+            if deleted.covers(topic, position) {
+                return Ok(ControlFlow::Continue(()));
+            }
             let next = queues.get(topic, queue_id).map_or(0, |queue| queue.max());
             if offset > next && !plan.accept_gaps {
                 return Ok(ControlFlow::Break(()));

@@ -14,6 +14,7 @@ use crate::abort;
 use crate::checkpoint::{Checkpoint, DurablePositions};
 use crate::commit_log::CommitLog;
 use crate::config::StoreConfig;
+use crate::deleted::DeletedTopics;
 use crate::disk::{Disk, DiskRef, RealDisk, create_durable_dir};
 use crate::error::StoreError;
 use crate::flush::Flusher;
@@ -56,6 +57,7 @@ impl FileStore {
         };
         let timer_sizes = (config.timer_log_file_size, config.timer_wheel_len);
         let mut timer = TimerLog::load(&disk, root, timer_sizes, !clean)?;
+        let mut deleted = DeletedTopics::load(&disk, root)?;
         let checkpoint_path = root.join("checkpoint");
         let mut checkpoint =
             Checkpoint::read(&*disk, &checkpoint_path).map_err(StoreError::io("read", &checkpoint_path))?;
@@ -77,10 +79,18 @@ impl FileStore {
             remove_drafts(&*disk, dir)?;
         }
         let index_part = index.as_mut();
-        let parts =
-            Parts { config: &config, log: &mut log, queues: &mut queues, index: index_part, progress };
+        let parts = Parts {
+            config: &config,
+            deleted: &deleted,
+            log: &mut log,
+            queues: &mut queues,
+            index: index_part,
+            progress,
+        };
         let mut report = recover(parts, clean, &checkpoint).map_err(StoreError::of_rebuild)?;
         let end = log.end();
+        deleted.fit(log.start(), end);
+        deleted.write_now(&*disk, root)?;
         if end > log.start() {
             // the last file may hold no record yet
             report.last_store_time = report.last_store_time.max(checkpoint.log_time);
@@ -114,6 +124,7 @@ impl FileStore {
             confirmed,
             cut_waits: false,
             trash: Vec::new(),
+            deleted,
             trash_count: 0,
             spare_in_flight: false,
             spare_failed: None,

@@ -66,8 +66,8 @@ impl FileStore {
                 Piece::Damaged(why) => return Err(RawError::Damaged { at: self.whole, why }),
                 Piece::Record(record) => {
                     let index = self.index.as_mut();
-                    let entered =
-                        dispatch(&self.config, &mut self.queues, index, &Plan::LIVE, &record, self.whole);
+                    let rules = (&self.config, &self.deleted);
+                    let entered = dispatch(rules, &mut self.queues, index, &Plan::LIVE, &record, self.whole);
                     self.last_store_time = self.last_store_time.max(record.store_timestamp);
                     self.whole += record.total_size as u64;
                     if let Err(error) = entered {
@@ -141,8 +141,11 @@ impl FileStore {
         }
         self.log.cut(offset)?;
         self.whole = whole;
+        self.deleted.fit(self.log.start(), offset);
+        self.deleted.write_now(&*self.disk, &self.config.root)?;
         let parts = Parts {
             config: &self.config,
+            deleted: &self.deleted,
             log: &mut self.log,
             queues: &mut self.queues,
             index: self.index.as_mut(),

@@ -35,7 +35,7 @@ pub struct Special {
 }
 
 impl Special {
-    pub fn new(dice: &mut Dice, config: &StoreConfig, number: u64, deleted: u64) -> Self {
+    pub fn new(dice: &mut Dice, config: &StoreConfig, number: u64, short_lived: &ShortLived) -> Self {
         let key = format!("s{number}");
         if config.enable_lmq && dice.one_in(2) {
             let names: Vec<&str> = LIGHT.into_iter().filter(|_| dice.one_in(2)).collect();
@@ -44,9 +44,10 @@ impl Special {
             let topic = topic.to_owned();
             return Special { topic, queue_id: 0, sys_flag: 0, key, properties, body: vec![3; 40] };
         }
-        if dice.one_in(4) {
+        let again = dice.one_in(4);
+        if again && !short_lived.is_batch() {
             let properties = format!("UNIQ_KEY\x01{key}\x02");
-            let topic = short_lived(deleted);
+            let topic = short_lived.name();
             return Special { topic, queue_id: 1, sys_flag: 0, key, properties, body: vec![5; 60] };
         }
         let mut body = Vec::new();
@@ -55,7 +56,7 @@ impl Special {
             push_item(&mut body, &BatchItem { flag: 0, body: &[n as u8 + 1; 20], properties: b"a\x01b" });
         }
         Special {
-            topic: "Crates".to_owned(),
+            topic: if again { short_lived.name() } else { "Crates".to_owned() },
             queue_id: dice.roll(2) as i32,
             sys_flag: sysflag::INNER_BATCH | sysflag::NEED_UNWRAP,
             properties: format!("UNIQ_KEY\x01{key}\x02INNER_NUM\x01{count}\x02"),
@@ -80,12 +81,63 @@ pub fn places(r: &Record<'_>) -> Vec<(String, i32, i64, i64)> {
     std::iter::once(own).chain(others.map(|(name, at)| (name.to_owned(), 0, at, 1))).collect()
 }
 
-/// The topic that is in use until the next deletion; its name is never used again.
-pub fn short_lived(deleted: u64) -> String {
-    format!("Gone{deleted}")
+/// The topic that is deleted now and then, and created again under the same name.
+#[derive(Default)]
+pub struct ShortLived {
+    /// Part of the name.
+    number: u64,
+    /// How often this name was deleted. Its type changes now and then.
+    lives: u64,
+    /// Byte of the log in front of which its records do not count.
+    from: u64,
+    /// The deletion may not have reached the device.
+    unsure: bool,
 }
 
-/// Whether a topic was deleted: what a crash brings back of it is nobody's business any more.
-pub fn is_deleted(topic: &str, deleted: u64) -> bool {
-    topic.strip_prefix("Gone").and_then(|n| n.parse::<u64>().ok()).is_some_and(|n| n < deleted)
+impl ShortLived {
+    pub fn name(&self) -> String {
+        format!("Gone{}", self.number)
+    }
+
+    /// Whether its messages come as inner batches.
+    fn is_batch(&self) -> bool {
+        self.lives % 3 == 2
+    }
+
+    /// It is deleted, and nothing has been written down yet.
+    pub fn delete(&mut self, log_end: u64) {
+        (self.from, self.unsure) = (log_end, true);
+        self.lives += 1;
+    }
+
+    /// All jobs have ended.
+    pub fn jobs_are_done(&mut self) {
+        self.unsure = false;
+    }
+
+    /// After a crash the log ends at `log_end`; the topic's last record left begins at `last`. What a deletion
+    /// that was not finished leaves of the topic is nobody's business, unless there are newer records.
+    pub fn settle(&mut self, log_end: u64, last: Option<u64>) {
+        if std::mem::take(&mut self.unsure) && last.is_none_or(|last| last < self.from) {
+            *self = ShortLived { number: self.number + 1, ..ShortLived::default() };
+        }
+        self.from = self.from.min(log_end);
+    }
+
+    /// Whether a record that begins at `offset` counts for a queue of this topic.
+    pub fn counts(&self, topic: &str, offset: u64) -> bool {
+        match self.number_of(topic) {
+            Some(number) => number == self.number && offset >= self.from,
+            None => true,
+        }
+    }
+
+    /// Whether this is the name of one that was given up.
+    pub fn is_given_up(&self, topic: &str) -> bool {
+        self.number_of(topic).is_some_and(|number| number != self.number)
+    }
+
+    fn number_of(&self, topic: &str) -> Option<u64> {
+        topic.strip_prefix("Gone")?.parse().ok()
+    }
 }

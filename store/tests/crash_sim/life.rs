@@ -230,6 +230,7 @@ impl Life {
         self.model.acked = self.model.acked.max(bounds.durable);
         if self.disk.entry(Path::new("/store/abort")).unwrap().is_none() {
             self.totals.clean_stops += 1;
+            self.model.short_lived.jobs_are_done();
             assert_eq!(bounds.durable, bounds.max, "an orderly end makes everything durable");
         }
     }
@@ -253,6 +254,14 @@ impl Life {
             && let Some(job) = store.poll_job()
         {
             jobs.push(job);
+        }
+        if self.dice.one_in(16) {
+            jobs.extend(std::iter::from_fn(|| store.poll_job()));
+            done.extend(jobs.drain(..).map(FileStore::run));
+            done.drain(..).for_each(|report| store.complete(self.now(), report));
+            if store.is_writable() && !self.disk.is_off() {
+                self.model.short_lived.jobs_are_done();
+            }
         }
         while !jobs.is_empty() && !self.dice.one_in(3) {
             let pick = self.dice.roll(jobs.len() as u64) as usize;
@@ -312,13 +321,12 @@ impl Life {
     /// Light queues, inner batches, and now and then the end of a topic.
     fn append_special(&mut self, store: &mut FileStore) {
         if self.dice.one_in(30) {
-            let topic = kinds::short_lived(self.model.deleted);
-            store.delete_topic(&topic);
-            self.model.deleted += 1;
+            store.delete_topic(&self.model.short_lived.name());
+            self.model.short_lived.delete(store.log_bounds().max);
             return;
         }
         self.keys += 1;
-        let special = kinds::Special::new(&mut self.dice, &self.config, self.keys, self.model.deleted);
+        let special = kinds::Special::new(&mut self.dice, &self.config, self.keys, &self.model.short_lived);
         let parts: [&[u8]; 1] = [special.properties.as_bytes()];
         let plain = message(&special.topic, special.queue_id, &special.body, &parts, Some(&special.key));
         let message = NewMessage { sys_flag: special.sys_flag, ..plain };

@@ -7,7 +7,7 @@ use sansmq_core::store::append::record_tags;
 use sansmq_core::store::{QueueEntry, Store};
 use sansmq_store::FileStore;
 
-use super::kinds;
+use super::kinds::{self, ShortLived};
 use super::life::LOG_FILE;
 
 /// A record as it was appended.
@@ -30,8 +30,8 @@ pub struct Model {
     pub records: Vec<Kept>,
     /// Promised to survive.
     pub acked: u64,
-    /// How many topics have been deleted.
-    pub deleted: u64,
+    /// The topic that comes and goes.
+    pub short_lived: ShortLived,
     /// Keys whose records were lost, with their topics.
     pub lost_keys: Vec<(String, String)>,
 }
@@ -84,6 +84,10 @@ impl Model {
             }
         }
         self.acked = bounds.max;
+        let name = self.short_lived.name();
+        let of_it = |kept: &&Kept| kept.record().topic == name.as_bytes();
+        let last = self.records.iter().rev().find(of_it).map(|kept| kept.offset);
+        self.short_lived.settle(bounds.max, last);
     }
 
     /// Compares queues and index with the log. A store built from the log alone knows nothing of queues whose
@@ -97,7 +101,9 @@ impl Model {
             let topic = r.topic_str().unwrap().to_owned();
             let size = kept.bytes.len() as u32;
             let entry = QueueEntry { offset: kept.offset, size, tags_code: record_tags(&r, &[]) };
-            for (name, queue_id, first, count) in kinds::places(&r) {
+            let places = kinds::places(&r).into_iter();
+            let places = places.filter(|(name, ..)| self.short_lived.counts(name, kept.offset));
+            for (name, queue_id, first, count) in places {
                 let queue = queues.entry((name, queue_id)).or_default();
                 queue.extend((first..first + count).map(|offset| (offset, entry)));
             }
@@ -105,7 +111,6 @@ impl Model {
                 keys.entry((topic, key.to_owned())).or_default().push(kept.offset);
             }
         }
-        queues.retain(|(topic, _), _| !kinds::is_deleted(topic, self.deleted));
         for ((topic, queue_id), entries) in &queues {
             let dense = entries.iter().enumerate().all(|(n, (offset, _))| *offset == n as i64);
             assert!(dense, "{topic}/{queue_id}: offsets given out are not dense");
@@ -121,7 +126,7 @@ impl Model {
             }
         }
         for (topic, queue_id, bounds) in store.queues() {
-            if kinds::is_deleted(&topic, self.deleted) {
+            if self.short_lived.is_given_up(&topic) {
                 continue;
             }
             let known = queues.get(&(topic.clone(), queue_id)).map_or(0, Vec::len) as i64;
