@@ -106,6 +106,9 @@ impl FileStore {
         keys: u32,
     ) -> Result<(), AppendError> {
         let kind = kind_of(message.sys_flag);
+        if self.space.is_removing_from(message.topic) {
+            return Err(AppendError::NotWritable);
+        }
         if self.queues.conflicts(message.topic, kind) {
             return Err(AppendError::MessageIllegal);
         }
@@ -465,6 +468,7 @@ impl Store for FileStore {
         let place = self.config.root.join("trash").join(self.trash_count.to_string());
         self.trash_count += 1;
         self.deleted.add(topic, self.log.start(), self.log.end());
+        self.space.forget_removals(topic, &self.queues.dirs_of(topic));
         match self.queues.remove_topic(topic, &place) {
             Ok(true) => self.trash.push(place),
             Ok(false) => {}

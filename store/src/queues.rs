@@ -219,6 +219,11 @@ impl Queues {
         simple.map(|(_, _, queue)| queue.log_end()).max().filter(|end| *end > 0)
     }
 
+    /// The directories a topic's files are in, whether there are any or not.
+    pub(crate) fn dirs_of(&self, topic: &str) -> [PathBuf; 3] {
+        [EXT_DIR, Kind::Simple.dir(), Kind::Batch.dir()].map(|below| self.root.join(below).join(topic))
+    }
+
     /// Forgets a topic and moves its files to `trash`, from where they can be removed at leisure.
     pub(crate) fn remove_topic(&mut self, topic: &str, trash: &Path) -> io::Result<bool> {
         let Some(queues) = self.topics.remove(topic) else { return Ok(false) };

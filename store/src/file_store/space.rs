@@ -44,6 +44,9 @@ pub(super) struct SpaceState {
     /// Files to be removed, in this order.
     pub removals: VecDeque<PathBuf>,
     removal_in_flight: bool,
+    /// The file being removed is of this topic, which was deleted meanwhile: a new file of the same name must not
+    /// be created before that has ended.
+    removing_from: Option<String>,
     /// The first of them cannot be removed; it is tried again with the next survey.
     removal_failed: bool,
     /// Queues that may have expired files.
@@ -55,6 +58,25 @@ pub(super) struct SpaceState {
 impl SpaceState {
     pub fn new(left_out: LeftOut) -> Self {
         SpaceState { left_out, ..SpaceState::default() }
+    }
+
+    /// A topic and the directories `dirs` of its queues are going away: what was to be removed from them need not
+    /// be, and must not, since the topic may come again with files of the same names.
+    pub fn forget_removals(&mut self, topic: &str, dirs: &[PathBuf]) {
+        let of_topic = |path: &PathBuf| dirs.iter().any(|dir| path.starts_with(dir));
+        let first = if self.removal_in_flight { self.removals.pop_front() } else { None };
+        self.removals.retain(|path| !of_topic(path));
+        if let Some(first) = first {
+            if of_topic(&first) {
+                self.removing_from = Some(topic.to_owned());
+            }
+            self.removals.push_front(first);
+        }
+    }
+
+    /// Whether a file of an earlier topic of this name is just being removed.
+    pub fn is_removing_from(&self, topic: &str) -> bool {
+        self.removing_from.as_deref() == Some(topic)
     }
 
     /// Whether there is room for writes as far as is known.
@@ -146,7 +168,9 @@ impl FileStore {
 
     pub(super) fn removed(&mut self, path: &Path, result: std::io::Result<()>) {
         self.space.removal_in_flight = false;
+        let superseded = self.space.removing_from.take().is_some();
         match result {
+            _ if superseded => _ = self.space.removals.pop_front(),
             Ok(()) => {
                 tracing::info!(path = %path.display(), "deleted");
                 self.space.removals.pop_front();
