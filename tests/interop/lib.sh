@@ -386,7 +386,7 @@ cell() { # NAMESRV-KIND BROKER-KIND REGEX SET...
 # ---------------------------------------------------------------- golden stores
 
 # Everything the reference itself can open (e7 has a commit-log file that is cut short: both refuse it).
-GOLDEN_ALL='a-clean b-kill9 c-multipath d-timer e1 e2 e3 e5 e6 e9 e10 e11 e13 f-options'
+GOLDEN_ALL='a-clean a2-clean-lmq b-kill9 c-multipath d-timer e1 e2 e3 e5 e6 e9 e10 e11 e13 f-options'
 
 set_conf() { # KEY VALUE: in the broker's configuration
   sed -i "/^$1=/d" "$CELL/broker.conf"

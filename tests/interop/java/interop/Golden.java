@@ -37,6 +37,8 @@ final class Golden {
         }
     }
 
+    /** A topic whose queues are of type BatchCQ. */
+    static final String BATCHES = "TopicInnerBatch";
     private static final long MARGIN_MS = 120_000;
     final List<Queue> queues = new ArrayList<>();
     /** Topic and key of delayed messages -> how many will be due soon or some day, by when that is. */
@@ -54,7 +56,7 @@ final class Golden {
         for (Object one : json.getJSONArray("queues")) {
             Queue queue = new Queue((JSONObject) one);
             // Which queue of a batch topic a damaged store shows is said in other terms there.
-            if (!queue.topic.equals("TopicInnerBatch")) {
+            if (!damaged || !queue.topic.equals(BATCHES)) {
                 queues.add(queue);
                 byName.put(queue.toString(), queue);
             }
@@ -63,7 +65,7 @@ final class Golden {
             JSONObject message = (JSONObject) one;
             Queue queue = byName.get(message.getString("topic") + "/" + message.getIntValue("queueId"));
             if (queue != null) {
-                queue.records.put(message.getLongValue("queueOffset"), message.getString("recordSha256"));
+                queue.records.put(offset(queue.topic, message), message.getString("recordSha256"));
             }
         }
         for (Object one : damaged ? json.getJSONArray("entries") : new JSONArray()) {
@@ -73,9 +75,20 @@ final class Golden {
                 queue.records.put(Long.parseLong(parts[2]), parts[parts.length - 1]);
             }
         }
-        File table = new File(conf.getProperty("storePathRootDir"), "config/consumerOffset.json");
+        boolean light = "true".equals(conf.getProperty("enableLmq"));
+        File table = new File(conf.getProperty("storePathRootDir"), "config/" + (light ? "lmqConsumerOffset.json" : "consumerOffset.json"));
         offsets = table.exists() ? JSON.parseObject(Files.readString(table.toPath())).getJSONObject("offsetTable") : new JSONObject();
         levels = levels("1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h");
+    }
+
+    /** The expected file names a record of a light queue by its offset in its own queue. */
+    private static long offset(String topic, JSONObject message) {
+        if (!topic.startsWith("%LMQ%")) {
+            return message.getLongValue("queueOffset");
+        }
+        JSONObject properties = message.getJSONObject("properties");
+        List<String> names = List.of(properties.getString("INNER_MULTI_DISPATCH").split(","));
+        return Long.parseLong(properties.getString("INNER_MULTI_QUEUE_OFFSET").split(",")[names.indexOf(topic)]);
     }
 
     private static long[] levels(String text) {
@@ -104,10 +117,9 @@ final class Golden {
             Env.await(10, "maximum of " + queue + " at least " + queue.max, () -> broker.max(queue.topic, queue.id) >= queue.max);
             Map<Long, String> found = new TreeMap<>();
             for (RawBroker.Stored stored : broker.read(queue.topic, queue.id)) {
-                boolean multiplexed = queue.topic.startsWith("%LMQ%");
-                long offset = multiplexed ? queue.min + found.size() : stored.message.getQueueOffset();
+                long offset = stored.offsetIn(queue.topic);
                 if (offset >= queue.max) {
-                    behind.add(stored.message);
+                    behind.addAll(stored.messages());
                 } else if (offset >= queue.min) {
                     Env.check("record " + offset + " of " + queue + " twice", found.put(offset, stored.sha256()) == null);
                     noteDelayed(stored.message);
@@ -135,7 +147,7 @@ final class Golden {
         for (Object one : json.containsKey("byKey") ? json.getJSONArray("byKey") : new JSONArray()) {
             JSONObject query = (JSONObject) one;
             String topic = query.getString("topic");
-            if (topic.equals("TopicInnerBatch")) {
+            if (topic.equals(BATCHES)) {
                 continue;
             }
             List<Long> wanted = query.getJSONArray("commitLogOffsets") == null ? null : query.getJSONArray("commitLogOffsets").toJavaList(Long.class);
@@ -163,7 +175,7 @@ final class Golden {
             for (String boundary : List.of("lower", "upper")) {
                 long wanted = query.getLongValue(boundary);
                 // What comes behind the last old record moves the answers about later times.
-                if (queue == null || wanted >= queue.max - 1) {
+                if (queue == null || queue.records.keySet().stream().allMatch(offset -> offset <= wanted)) {
                     continue;
                 }
                 long found = broker.atTime(topic, id, query.getLongValue("timestamp"), boundary.toUpperCase(java.util.Locale.ROOT));

@@ -3,13 +3,18 @@ package interop;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import org.apache.rocketmq.common.message.MessageConst;
 import org.apache.rocketmq.common.message.MessageDecoder;
 import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.common.sysflag.MessageSysFlag;
 import org.apache.rocketmq.remoting.netty.NettyClientConfig;
 import org.apache.rocketmq.remoting.netty.NettyRemotingClient;
 import org.apache.rocketmq.remoting.protocol.RemotingCommand;
 import org.apache.rocketmq.remoting.protocol.RequestCode;
+import org.apache.rocketmq.remoting.protocol.ResponseCode;
+import org.apache.rocketmq.remoting.protocol.header.GetConsumerListByGroupResponseBody;
 
 /** One broker by its plain requests: records as they are on its disk, of any topic, which no client gives. */
 final class RawBroker implements AutoCloseable {
@@ -21,6 +26,28 @@ final class RawBroker implements AutoCloseable {
         private Stored(byte[] bytes) throws Exception {
             this.bytes = bytes;
             this.message = MessageDecoder.decode(ByteBuffer.wrap(bytes), true, false);
+        }
+
+        /** Its offset in a queue; that of a light queue stands in a list. */
+        long offsetIn(String topic) {
+            String names = message.getProperty(MessageConst.PROPERTY_INNER_MULTI_DISPATCH);
+            String offsets = message.getProperty(MessageConst.PROPERTY_INNER_MULTI_QUEUE_OFFSET);
+            if (!topic.startsWith("%LMQ%") || names == null || offsets == null) {
+                return message.getQueueOffset();
+            }
+            int place = Arrays.asList(names.split(",")).indexOf(topic);
+            Env.check(topic + " is not in " + names, place >= 0);
+            return Long.parseLong(offsets.split(",")[place]);
+        }
+
+        /** The messages of a batch, or the one. */
+        List<MessageExt> messages() throws Exception {
+            if ((message.getSysFlag() & MessageSysFlag.INNER_BATCH_FLAG) == 0) {
+                return List.of(message);
+            }
+            List<MessageExt> all = new ArrayList<>();
+            MessageDecoder.decodeMessage(message, all);
+            return all;
         }
 
         String sha256() throws Exception {
@@ -91,17 +118,46 @@ final class RawBroker implements AutoCloseable {
         Env.checkEquals("code of a commit", 0, reply.getCode());
     }
 
+    /** How many members of a group are there. */
+    int consumers(String group) throws Exception {
+        RemotingCommand reply = call(RequestCode.GET_CONSUMER_LIST_BY_GROUP, "consumerGroup", group);
+        return reply.getCode() == 0 ? GetConsumerListByGroupResponseBody.decode(reply.getBody(), GetConsumerListByGroupResponseBody.class)
+            .getConsumerIdList().size() : 0;
+    }
+
+    private RemotingCommand pulled(String topic, int queue, long offset, String filter, String type) throws Exception {
+        return call(RequestCode.PULL_MESSAGE, "consumerGroup", "RAW-READER", "topic", topic, "queueId", queue,
+            "queueOffset", offset, "maxMsgNums", 32, "sysFlag", 4, "commitOffset", 0, "suspendTimeoutMillis", 0,
+            "subscription", filter, "subVersion", 0, "expressionType", type);
+    }
+
+    /** What one pull finds; it must find something. */
+    List<Stored> pull(String topic, int queue, long offset, String filter, String type) throws Exception {
+        RemotingCommand reply = pulled(topic, queue, offset, filter, type);
+        Env.check("pull at " + offset + " of " + topic + "/" + queue + ": " + reply.getCode() + " " + reply.getRemark(),
+            reply.getCode() == 0);
+        return split(reply.getBody());
+    }
+
     /** All records of a queue. */
     List<Stored> read(String topic, int queue) throws Exception {
+        return read(topic, queue, "*", "TAG");
+    }
+
+    /** All records of a queue that match a filter of the broker's. */
+    List<Stored> read(String topic, int queue, String filter, String type) throws Exception {
         List<Stored> all = new ArrayList<>();
         long max = max(topic, queue);
         for (long offset = min(topic, queue); offset < max;) {
-            RemotingCommand reply = call(RequestCode.PULL_MESSAGE, "consumerGroup", "RAW-READER", "topic", topic, "queueId", queue,
-                "queueOffset", offset, "maxMsgNums", 32, "sysFlag", 4, "commitOffset", 0, "suspendTimeoutMillis", 0,
-                "subscription", "*", "subVersion", 0, "expressionType", "TAG");
+            RemotingCommand reply = pulled(topic, queue, offset, filter, type);
+            // Nothing that matches, or nothing up to where the broker looked.
+            boolean none = !filter.equals("*")
+                && (reply.getCode() == ResponseCode.PULL_RETRY_IMMEDIATELY || reply.getCode() == ResponseCode.PULL_NOT_FOUND);
             Env.check("pull at " + offset + " of " + topic + "/" + queue + " with maximum " + max + ": " + reply.getCode() + " "
-                + reply.getRemark(), reply.getCode() == 0);
-            all.addAll(split(reply.getBody()));
+                + reply.getRemark(), none || reply.getCode() == 0);
+            if (!none) {
+                all.addAll(split(reply.getBody()));
+            }
             long next = Long.parseLong(reply.getExtFields().get("nextBeginOffset"));
             Env.check("offset after a pull at " + offset + " of " + topic + "/" + queue + ": " + next, next > offset);
             offset = next;
