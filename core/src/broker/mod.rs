@@ -175,7 +175,8 @@ impl<S: Store> Broker<S> {
                 config.enable_create_sys_group,
             )
             .with_light_groups(settings.store.enable_lmq),
-            offsets: offsets::Offsets::new(meta.offsets, config.consumer_offset_update_version_step),
+            offsets: offsets::Offsets::new(meta.offsets, config.consumer_offset_update_version_step)
+                .with_light_groups(settings.store.enable_lmq),
             consumers: clients::Consumers::default(),
             producers: clients::Producers::default(),
             locks: locks::Locks::default(),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::body::DataVersion;
-use crate::json::Json;
 use crate::json_struct;
+use crate::message::light;
 
 json_struct! {
     /// `consumerOffset.json`, and the answer to GET_ALL_CONSUMER_OFFSET (43).
@@ -15,8 +15,9 @@ json_struct! {
         pub data_version: DataVersion = "dataVersion",
         /// group -> topics; derived, ignored on load.
         pub group_topics: BTreeMap<String, BTreeSet<String>> = "groupTopicMap",
-        /// Of the reference's LMQ table; kept as it is.
-        pub pull_offset_table: Option<Json> = "pullOffsetTable",
+        /// `topic@group` -> next offset to consume, of groups named like light queues: only with `enableLmq`
+        /// (`LmqConsumerOffsetManager`).
+        pub light_offsets: Option<BTreeMap<String, i64>> = "lmqOffsetTable",
     }
 }
 
@@ -32,6 +33,8 @@ pub struct Offsets {
     changes: u64,
     version_step: u64,
     dirty: bool,
+    /// With `enableLmq`: light groups are in a table of their own where tables are written.
+    light: bool,
 }
 
 /// The key of the tables.
@@ -50,12 +53,15 @@ impl Offsets {
     #[must_use]
     pub fn new(stored: OffsetTable, version_step: i64) -> Self {
         let version_step = u64::try_from(version_step).unwrap_or(1).max(1);
-        Offsets {
-            committed: stored.offsets,
-            version: stored.data_version,
-            version_step,
-            ..Offsets::default()
-        }
+        let version = stored.data_version;
+        Offsets { committed: joined(stored), version, version_step, ..Offsets::default() }
+    }
+
+    /// With `enableLmq`.
+    #[must_use]
+    pub fn with_light_groups(mut self, light: bool) -> Self {
+        self.light = light;
+        self
     }
 
     /// Stores an offset as given, also backwards; a queue with a pending reset keeps it.
@@ -164,8 +170,8 @@ impl Offsets {
 
     /// Takes over a master's table: offsets of this broker's own are of no account beside it.
     pub fn replace(&mut self, table: OffsetTable) {
-        self.committed = table.offsets;
         self.version = table.data_version;
+        self.committed = joined(table);
         self.resets.clear();
         self.dirty = true;
         self.changes += 1;
@@ -210,18 +216,34 @@ impl Offsets {
         for (topic, group) in self.pairs() {
             group_topics.entry(group.to_owned()).or_default().insert(topic.to_owned());
         }
-        OffsetTable {
-            offsets: self.committed.clone(),
-            data_version: self.version,
-            group_topics,
-            pull_offset_table: None,
+        let mut offsets = self.committed.clone();
+        let light_offsets = self.light.then(|| {
+            let light = self.committed.iter().filter(|(key, _)| is_of_light_group(key));
+            light.filter_map(|(key, queues)| Some((key.clone(), *queues.get(&light::QUEUE_ID)?))).collect()
+        });
+        if self.light {
+            offsets.retain(|key, _| !is_of_light_group(key));
         }
+        OffsetTable { offsets, data_version: self.version, group_topics, light_offsets }
     }
 
     /// A failed write: try again at the next turn.
     pub fn mark_dirty(&mut self) {
         self.dirty = true;
     }
+}
+
+fn is_of_light_group(key: &str) -> bool {
+    split_key(key).is_some_and(|(_, group)| group.starts_with(light::PREFIX))
+}
+
+/// Both tables in one: a light name has one queue.
+fn joined(table: OffsetTable) -> BTreeMap<String, BTreeMap<i32, i64>> {
+    let mut all = table.offsets;
+    for (key, offset) in table.light_offsets.into_iter().flatten() {
+        all.insert(key, BTreeMap::from([(light::QUEUE_ID, offset)]));
+    }
+    all
 }
 
 fn entry<'a>(
@@ -261,5 +283,29 @@ mod tests {
         assert_eq!(offsets.topics_of("CG").len(), 2);
         offsets.forget_topic("TopicA");
         assert_eq!(offsets.groups_of("TopicA").len(), 0);
+    }
+
+    #[test]
+    fn light_groups_are_written_and_read_where_the_reference_has_them() {
+        let mut offsets = Offsets::new(OffsetTable::default(), 500).with_light_groups(true);
+        offsets.commit(1, "%LMQ%a", "%LMQ%a", 0, 3);
+        offsets.commit(1, "g", "%LMQ%a", 0, 2);
+        let text = json::to_pretty(&offsets.take_file());
+        assert!(text.contains("\"%LMQ%a@%LMQ%a\":3"), "{text}");
+        let table: OffsetTable = json::from_slice(text.as_bytes()).expect("it was written here");
+        assert_eq!(table.offsets.keys().collect::<Vec<_>>(), ["%LMQ%a@g"]);
+        let again = Offsets::new(table.clone(), 500).with_light_groups(true);
+        assert_eq!((again.get("%LMQ%a", "%LMQ%a", 0), again.get("g", "%LMQ%a", 0)), (Some(3), Some(2)));
+        let mut slave = Offsets::new(OffsetTable::default(), 500).with_light_groups(true);
+        slave.replace(table);
+        assert_eq!(slave.get("%LMQ%a", "%LMQ%a", 0), Some(3));
+    }
+
+    #[test]
+    fn without_light_queues_no_group_is_light() {
+        let mut offsets = Offsets::new(OffsetTable::default(), 500);
+        offsets.commit(1, "%LMQ%a", "T", 1, 3);
+        assert_eq!(offsets.snapshot().light_offsets, None);
+        assert_eq!(offsets.snapshot().offsets.len(), 1);
     }
 }
