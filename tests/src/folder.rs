@@ -5,7 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Removed with everything in it when dropped, unless the test fails.
 #[derive(Debug)]
-pub struct Folder(PathBuf);
+pub struct Folder {
+    path: PathBuf,
+    kept: bool,
+}
 
 impl Folder {
     #[must_use]
@@ -14,18 +17,23 @@ impl Folder {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("sansmq-test-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&path).expect("the temporary folder is writable");
-        Folder(path)
+        Folder { path, kept: false }
+    }
+
+    /// Leaves it where it is, for inspection.
+    pub fn keep(&mut self) {
+        self.kept = true;
     }
 
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// A path within, as text.
     #[must_use]
     pub fn join(&self, name: &str) -> String {
-        self.0.join(name).to_string_lossy().into_owned()
+        self.path.join(name).to_string_lossy().into_owned()
     }
 
     /// Writes a file; returns its path.
@@ -44,10 +52,10 @@ impl Default for Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("left for inspection: {}", self.0.display());
-        } else if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            eprintln!("{}: {error}", self.0.display());
+        if self.kept || std::thread::panicking() {
+            eprintln!("left for inspection: {}", self.path.display());
+        } else if let Err(error) = std::fs::remove_dir_all(&self.path) {
+            eprintln!("{}: {error}", self.path.display());
         }
     }
 }

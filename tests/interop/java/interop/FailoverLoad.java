@@ -1,11 +1,15 @@
 package interop;
 
+import java.io.BufferedReader;
+import java.io.InputStreamReader;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeConcurrentlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
@@ -16,7 +20,7 @@ import org.apache.rocketmq.common.message.Message;
 
 /**
  * A producer and a push consumer that live through everything that is done to the servers. Produces until its
- * standard input ends, then waits for the consumer and tells whether it got all that was acknowledged.
+ * standard input ends (the words `pause` and `resume` there are answered when they hold), then waits for the consumer and tells whether it got all that was acknowledged.
  * Arguments: the NameServers, and for how many seconds the consumer may stay behind at the end.
  */
 public final class FailoverLoad {
@@ -33,6 +37,9 @@ public final class FailoverLoad {
         AtomicLong repeated = new AtomicLong();
         AtomicLong longestPause = new AtomicLong();
         AtomicBoolean stop = new AtomicBoolean();
+        // Held for writing while nothing may be on its way.
+        ReadWriteLock pause = new ReentrantReadWriteLock();
+        AtomicLong pauses = new AtomicLong();
 
         DefaultMQProducer producer = new DefaultMQProducer("failover-load");
         producer.setNamesrvAddr(args[0]);
@@ -46,8 +53,10 @@ public final class FailoverLoad {
             int number = p;
             threads[p] = new Thread(() -> {
                 long last = System.nanoTime();
+                long pausesBefore = 0;
                 for (long n = 0; !stop.get(); n++) {
                     String body = number + "/" + n;
+                    pause.readLock().lock();
                     try {
                         if (producer.send(new Message(TOPIC, body.getBytes()), 1000).getSendStatus() != SendStatus.SEND_OK) {
                             continue;
@@ -55,10 +64,14 @@ public final class FailoverLoad {
                     } catch (Exception failed) {
                         pause(20);
                         continue;
+                    } finally {
+                        pause.readLock().unlock();
                     }
                     acknowledged.add(body);
                     long now = System.nanoTime();
-                    if (first.getCount() == 0) {
+                    boolean wasPaused = pauses.get() != pausesBefore;
+                    pausesBefore = pauses.get();
+                    if (first.getCount() == 0 && !wasPaused) {
                         longestPause.accumulateAndGet(TimeUnit.NANOSECONDS.toMillis(now - last), Math::max);
                     }
                     last = now;
@@ -89,8 +102,15 @@ public final class FailoverLoad {
         consumer.start();
         System.out.println("ready");
 
-        while (System.in.read() >= 0) {
-            // Nothing is said, only the end matters.
+        BufferedReader words = new BufferedReader(new InputStreamReader(System.in));
+        for (String word = words.readLine(); word != null; word = words.readLine()) {
+            if (word.equals("pause")) {
+                pause.writeLock().lock();
+                pauses.incrementAndGet();
+            } else if (word.equals("resume")) {
+                pause.writeLock().unlock();
+            }
+            System.out.println(word);
         }
         stop.set(true);
         for (Thread thread : threads) {

@@ -17,9 +17,21 @@ pub enum Make {
     Java(PathBuf),
 }
 
+impl Make {
+    /// As options call it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Make::Ours(_) => "ours",
+            Make::Java(_) => "java",
+        }
+    }
+}
+
 /// One server process.
 pub struct Process {
     name: String,
+    /// `ours` or `java`.
+    pub kind: &'static str,
     line: Vec<String>,
     home: PathBuf,
     child: Option<Child>,
@@ -47,7 +59,13 @@ pub const BROKER_NAME: &str = "broker-a";
 
 impl Cluster {
     /// Lays out the folder; starts nothing. With a net, controllers are on hosts 1 to 3, brokers on 4 to 6.
-    pub fn new(controllers: &Make, brokers: &Make, base_port: u16, extra: &str, net: Option<&Net>) -> Self {
+    pub fn new(
+        controllers: &Make,
+        brokers: &[Make; 3],
+        base_port: u16,
+        extra: &str,
+        net: Option<&Net>,
+    ) -> Self {
         let folder = Folder::new();
         let ip = |host: usize| net.map_or("127.0.0.1".to_owned(), |_| address(host));
         let step = |n: u16| if net.is_some() { 0 } else { n * 10 };
@@ -94,7 +112,7 @@ impl Cluster {
                 cluster.addresses.controllers.join(";"),
             );
             let name = format!("broker-{n}");
-            let process = cluster.lay_out(brokers, "broker", &name, &config, net, host);
+            let process = cluster.lay_out(&brokers[usize::from(n)], "broker", &name, &config, net, host);
             cluster.brokers.push(process);
         }
         cluster
@@ -133,7 +151,7 @@ impl Cluster {
             }
         }
         let boot_line = if role == "namesrv" { "The Name Server boot success" } else { "boot success" };
-        Process { name: name.to_owned(), line, home, child: None, boot_line, starts: 0 }
+        Process { name: name.to_owned(), kind: make.kind(), line, home, child: None, boot_line, starts: 0 }
     }
 
     /// Byte `at` of which log, for comparing replicas: the files of a broker's commit log, joined.

@@ -31,14 +31,34 @@ pub fn leader(addresses: &Addresses) -> Option<usize> {
     })
 }
 
+/// What this controller, which leads, knows of the brokers.
+fn replicas_info(controller: &str) -> Option<serde_json::Value> {
+    let command = Command::request(request::CONTROLLER_GET_SYNC_STATE_DATA, Ext::new());
+    let body = Bytes::from(format!("[\"{BROKER_NAME}\"]"));
+    let answer = ask(controller, &command.with_body(body))?;
+    let mut tree: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
+    Some(tree["replicasInfoTable"][BROKER_NAME].take())
+}
+
+/// Asks for this broker, of the in-sync set, as master; `None` when there was no answer.
+pub fn designate(addresses: &Addresses, broker: usize) -> Option<()> {
+    let controller = &addresses.controllers[leader(addresses)?];
+    let info = replicas_info(controller)?;
+    let members = info["inSyncReplicas"].as_array()?.iter();
+    let mut wanted = members.filter(|one| one["brokerAddress"] == addresses.brokers[broker].as_str());
+    let id = wanted.next()?["brokerId"].as_i64()?;
+    let ext = Ext::new()
+        .with("clusterName", "DefaultCluster")
+        .with("brokerName", BROKER_NAME)
+        .with("brokerId", id)
+        .with("designateElect", true);
+    ask(controller, &Command::request(request::CONTROLLER_ELECT_MASTER, ext)).map(drop)
+}
+
 /// The master's index and the members of the in-sync set, as the leading controller has them.
 pub fn replicas(addresses: &Addresses) -> Option<(usize, usize)> {
     let leader = leader(addresses)?;
-    let command = Command::request(request::CONTROLLER_GET_SYNC_STATE_DATA, Ext::new());
-    let body = Bytes::from(format!("[\"{BROKER_NAME}\"]"));
-    let answer = ask(&addresses.controllers[leader], &command.with_body(body))?;
-    let tree: serde_json::Value = serde_json::from_slice(&answer.body).ok()?;
-    let info = &tree["replicasInfoTable"][BROKER_NAME];
+    let info = replicas_info(&addresses.controllers[leader])?;
     let master = info["masterAddress"].as_str()?;
     let master = addresses.brokers.iter().position(|addr| addr == master)?;
     let alive = info["inSyncReplicas"].as_array()?.iter().filter(|one| one["alive"].as_bool() == Some(true));

@@ -1,6 +1,6 @@
 //! A Java producer and consumer that live through all rounds.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -25,14 +25,34 @@ impl JavaClients {
         command.args(["interop.FailoverLoad", &cluster.addresses.namesrvs.join(";"), "60"]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("java can be run");
-        let mut lines = BufReader::new(child.stdout.take().expect("it is piped"));
+        let lines = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut clients = JavaClients { child, lines };
+        clients.wait_for("ready");
+        clients
+    }
+
+    fn wait_for(&mut self, wanted: &str) {
         let mut line = String::new();
-        while line.trim() != "ready" {
+        while line.trim() != wanted {
             line.clear();
-            let read = lines.read_line(&mut line).expect("java writes text");
+            let read = self.lines.read_line(&mut line).expect("java writes text");
             assert!(read > 0, "the Java clients have ended");
         }
-        JavaClients { child, lines }
+    }
+
+    fn say(&mut self, word: &str) {
+        let stdin = self.child.stdin.as_mut().expect("it is piped and open");
+        writeln!(stdin, "{word}").expect("the Java clients live");
+        self.wait_for(word);
+    }
+
+    /// No message is on its way until [`JavaClients::resume`].
+    pub fn pause(&mut self) {
+        self.say("pause");
+    }
+
+    pub fn resume(&mut self) {
+        self.say("resume");
     }
 
     /// Stops producing, waits for the consumer; prints its tally and tells whether it has everything.

@@ -2,10 +2,13 @@
 //! may two brokers acknowledge at a time.
 //!
 //!     cargo run --release -p sansmq-tests --bin failover -- [--rounds 20] [--frontend mio|async]
-//!         [--fault master,controller,both,hang,partition] [--java-jars DIR --controllers java --brokers java]
+//!         [--fault master,controller,both,hang,partition]
+//!         [--java-jars DIR [--controllers java] [--brokers java|ours,java,ours]]
 //!
-//! With `--java-jars`, a Java producer and a Java consumer live through all rounds as well. `partition` needs root. Prints each round's times and a tally; the exit status is 0 only if nothing was lost,
-//! moved or doubled, no two masters acknowledged, and the replicas' logs are equal.
+//! With `--java-jars`, a Java producer and a Java consumer live through all rounds as well. `--brokers` takes one kind or
+//! three; of brokers of both kinds one of ours is made master before every other round, and one of Java's before the
+//! others. `partition` needs root. Prints each round's times and a tally; the exit status is 0 only if nothing was lost,
+//! moved or doubled, no two masters acknowledged, and the replicas' logs are equal; what is left of a failed run is kept.
 
 mod cluster;
 mod inquiry;
@@ -20,7 +23,7 @@ use std::time::{Duration, Instant};
 use sansmq_tests::Frontend;
 
 use cluster::{Cluster, Make};
-use inquiry::{leader, replicas, wait_in_sync};
+use inquiry::{designate, leader, replicas, wait_in_sync};
 use java::JavaClients;
 use load::Load;
 use net::Net;
@@ -61,12 +64,20 @@ fn main() {
         Some("async") => Frontend::AsyncStd,
         _ => Frontend::Mio,
     };
-    let make = |option: &str| match (value(option).as_deref(), value("--java-jars")) {
-        (Some("java"), Some(jars)) => Make::Java(jars.into()),
-        (Some("java"), None) => stop("java servers need --java-jars DIR"),
-        _ => Make::Ours(frontend),
+    let make = |kind: &str| match (kind, value("--java-jars")) {
+        ("java", Some(jars)) => Make::Java(jars.into()),
+        ("java", None) => stop("java servers need --java-jars DIR"),
+        ("ours", _) => Make::Ours(frontend),
+        _ => stop(&format!("{kind} is no kind of servers: expected ours or java")),
     };
-    let (controllers, brokers) = (make("--controllers"), make("--brokers"));
+    let controllers = make(value("--controllers").as_deref().unwrap_or("ours"));
+    let kinds = value("--brokers").unwrap_or_else(|| "ours".to_owned());
+    let makes: Vec<Make> = kinds.split(',').map(make).collect();
+    let brokers = match <[Make; 3]>::try_from(makes) {
+        Ok(three) => three,
+        Err(one) if one.len() == 1 => std::array::from_fn(|_| one[0].clone()),
+        Err(_) => stop(&format!("--brokers {kinds}: expected one kind or three")),
+    };
     let names = value("--fault").unwrap_or_else(|| "master,controller,both,hang".to_owned());
     let mut bad = false;
     for name in names.split(',') {
@@ -85,7 +96,10 @@ fn main() {
         let jars = value("--java-jars").map(PathBuf::from);
         let tally = run(fault, rounds, &mut cluster, net.as_ref(), jars.as_deref());
         println!("{name}: {tally}");
-        bad |= tally.is_bad();
+        if tally.is_bad() {
+            bad = true;
+            cluster.folder.keep();
+        }
     }
     std::process::exit(i32::from(bad));
 }
@@ -97,29 +111,61 @@ fn stop(why: &str) -> ! {
 
 fn run(fault: Fault, rounds: u32, cluster: &mut Cluster, net: Option<&Net>, jars: Option<&Path>) -> Tally {
     cluster.controllers.iter_mut().for_each(cluster::Process::start);
-    cluster.controllers.iter().for_each(|process| process.wait_up(60));
+    cluster.controllers.iter().for_each(|process| process.wait_up(120));
     cluster.brokers.iter_mut().for_each(cluster::Process::start);
-    cluster.brokers.iter().for_each(|process| process.wait_up(60));
+    cluster.brokers.iter().for_each(|process| process.wait_up(120));
     assert!(
         wait_in_sync(&cluster.addresses, 3, Instant::now(), LIMIT).is_some(),
         "the replicas do not get in sync"
     );
-    let java = jars.map(|jars| JavaClients::start(jars, cluster));
+    let mut java = jars.map(|jars| JavaClients::start(jars, cluster));
     let mut tally = Tally::default();
+    let mixed = cluster.brokers.iter().any(|broker| broker.kind != cluster.brokers[0].kind);
     for round in 0..rounds {
+        if mixed {
+            choose_master(cluster, ["ours", "java"][round as usize % 2]);
+        }
         let load = Load::start(&cluster.addresses.brokers);
         let started = Instant::now();
         assert!(load.wait_for(LIMIT, |ack| ack.sent > started).is_some(), "no message gets through");
         // Another moment in each round.
         std::thread::sleep(Duration::from_millis(300 + u64::from(round) * 37 % 200));
+        let before = master_kind(cluster);
         let times = strike(fault, round, cluster, net, &load);
         let acks = load.stop();
+        if let Some(java) = &mut java {
+            java.pause();
+        }
         tally.check(cluster, &acks, &times);
-        println!("{fault:?} {}: {} acknowledged, {times}", round + 1, acks.len());
+        if let Some(java) = &mut java {
+            java.resume();
+        }
+        let masters = if mixed { format!(" ({before} to {})", master_kind(cluster)) } else { String::new() };
+        println!("{fault:?} {}{masters}: {} acknowledged, {times}", round + 1, acks.len());
     }
     tally.check_all(cluster);
     tally.java_clients_lost = java.is_some_and(|clients| !clients.finish());
     tally
+}
+
+fn master_kind(cluster: &Cluster) -> &'static str {
+    replicas(&cluster.addresses).map_or("none", |(master, _)| cluster.brokers[master].kind)
+}
+
+/// Has a broker of this kind elected, and waits until all replicas follow it.
+fn choose_master(cluster: &Cluster, kind: &str) {
+    let wanted = cluster.brokers.iter().position(|broker| broker.kind == kind).expect("there are both kinds");
+    let end = Instant::now() + LIMIT;
+    while master_kind(cluster) != kind {
+        assert!(Instant::now() < end, "no broker of {kind} becomes master");
+        // Refused while it is not in sync.
+        let _ = designate(&cluster.addresses, wanted);
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(
+        wait_in_sync(&cluster.addresses, 3, Instant::now(), LIMIT).is_some(),
+        "the replicas do not follow a master of {kind}"
+    );
 }
 
 /// Does the harm, waits for the recovery, repairs, and waits for all replicas.

@@ -117,8 +117,14 @@ impl Tally {
     }
 
     pub fn is_bad(&self) -> bool {
-        self.lost + self.moved + self.doubled + self.clashes + self.two_masters + self.unequal + self.stuck
-            > 0
+        let sum = self.lost
+            + self.moved
+            + self.doubled
+            + self.clashes
+            + self.two_masters
+            + self.unequal
+            + self.stuck;
+        sum > 0 || self.java_clients_lost
     }
 }
 
