@@ -417,6 +417,14 @@ prepare_golden() { # NAME
   set_conf transactionCheckInterval 2000
   set_conf transactionTimeOut 6000
   set_conf transactionOpBatchInterval 500
+  # What is only about messages to come may be switched on for any store.
+  case $1 in
+    b-kill9 | e2 | e6 | e10)
+      set_conf enableLmq true
+      set_conf enableMultiDispatch true
+      ;;
+    c-multipath | e3 | e9 | e11) set_conf enableConsumeQueueExt true ;;
+  esac
   if [[ -d $CELL/cl1 ]]; then
     set_conf storePathCommitLog "$CELL/cl1,$CELL/cl2,$CELL/cl3"
     set_conf readOnlyCommitLogStorePaths "$CELL/cl1"
