@@ -4,7 +4,9 @@ import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.apache.rocketmq.common.message.MessageConst;
 import org.apache.rocketmq.common.message.MessageDecoder;
 import org.apache.rocketmq.common.message.MessageExt;
@@ -165,11 +167,18 @@ final class RawBroker implements AutoCloseable {
         return all;
     }
 
-    /** The records with a key; empty when there are none. */
+    /**
+     * The records with a key; empty when there are none. After a kill the reference takes the record at which its last full index
+     * file ends into the next file as well, and finds it twice.
+     */
     List<Stored> byKey(String topic, String key, boolean unique) throws Exception {
         RemotingCommand reply = call(RequestCode.QUERY_MESSAGE, "topic", topic, "key", key, "maxNum", 64, "beginTimestamp", 0,
             "endTimestamp", Long.MAX_VALUE, "_UNIQUE_KEY_QUERY", unique);
-        return reply.getCode() == 0 ? split(reply.getBody()) : List.of();
+        Map<Long, Stored> found = new LinkedHashMap<>();
+        for (Stored stored : reply.getCode() == 0 ? split(reply.getBody()) : List.<Stored>of()) {
+            found.putIfAbsent(stored.message.getCommitLogOffset(), stored);
+        }
+        return List.copyOf(found.values());
     }
 
     Stored at(long physicalOffset) throws Exception {

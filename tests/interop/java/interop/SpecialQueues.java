@@ -42,6 +42,7 @@ final class SpecialQueues {
     private final DefaultMQProducer producer;
     private final boolean light;
     private final boolean filtered;
+    private final boolean timers;
     /** Light queue -> bodies that have to be there once. */
     private final Map<String, TreeSet<String>> inLight = new TreeMap<>();
     /** Offset a light group has committed. */
@@ -58,6 +59,7 @@ final class SpecialQueues {
         this.broker = broker;
         this.producer = producer;
         light = "true".equals(conf.getProperty("enableLmq")) && "true".equals(conf.getProperty("enableMultiDispatch"));
+        timers = !"false".equals(conf.getProperty("timerWheelEnable"));
         filtered = "true".equals(conf.getProperty("enablePropertyFilter"));
     }
 
@@ -141,9 +143,11 @@ final class SpecialQueues {
         Message delayed = light(life + "-light-level", LIGHT[0], LIGHT[2]);
         delayed.setDelayTimeLevel(2);
         sent(producer.send(delayed));
-        Message timer = light(life + "-light-timer", LIGHT[1]);
-        timer.setDelayTimeMs(6000);
-        sent(producer.send(timer));
+        if (timers) {
+            Message timer = light(life + "-light-timer", LIGHT[1]);
+            timer.setDelayTimeMs(6000);
+            sent(producer.send(timer));
+        }
         committed += 2;
         broker.commit(GROUP, LIGHT[2], 0, committed);
         broker.commit(LIGHT[0], LIGHT[0], 0, committed + 1);
