@@ -458,3 +458,28 @@ golden_cells() { # OURS FIRST NAME...
     if [[ -z ${KEEP:-} ]]; then rm -rf "$CELL"; fi
   done
 }
+
+# ---------------------------------------------------------------- failover
+
+# Brokers of ours and of Java under one name and our controllers, Java clients on them: a master of ours is killed, then one
+# of Java's. The program of the failover runs does all of it.
+mixed_failover() { # FRONTEND
+  local name=ours-$1+java/mixed-failover log=$WORK/failover-$1.log program=$BIN_DIR/failover base=$((PORT_CURSOR + 6))
+  if [[ ! -x $program ]]; then
+    report_failed "$name" "no executable $program (see --bin-dir)"
+    return
+  fi
+  PORT_CURSOR=$((PORT_CURSOR + 140))
+  local began=$SECONDS
+  TMPDIR=$WORK "$program" --rounds 2 --fault master --frontend "$1" --brokers ours,java,ours --port "$base" \
+    --bin-dir "$BIN_DIR" --java-jars "$JARS" >"$log" 2>&1 &
+  SUITE_PID=$!
+  if wait "$SUITE_PID"; then
+    PASSED=$((PASSED + 1))
+    printf 'ok %s (%s s)\n' "$name" $((SECONDS - began))
+  else
+    report_failed "$name"
+    excerpt "$log"
+  fi
+  SUITE_PID=''
+}

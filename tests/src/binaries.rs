@@ -12,13 +12,19 @@ pub enum Frontend {
 }
 
 impl Frontend {
+    /// The name of the binary.
+    #[must_use]
+    pub fn program(self) -> &'static str {
+        match self {
+            Frontend::Mio => "sansmq-mio",
+            Frontend::AsyncStd => "sansmq-async",
+        }
+    }
+
     /// The binary, built from the sources as they are.
     #[must_use]
     pub fn binary(self) -> PathBuf {
-        built().join(match self {
-            Frontend::Mio => "sansmq-mio",
-            Frontend::AsyncStd => "sansmq-async",
-        })
+        built().join(self.program())
     }
 }
 

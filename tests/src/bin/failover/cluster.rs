@@ -5,14 +5,15 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sansmq_tests::{Folder, Frontend};
+use sansmq_tests::Folder;
 
 use crate::net::{Net, address};
 
 /// What a server is run with.
 #[derive(Clone, Debug)]
 pub enum Make {
-    Ours(Frontend),
+    /// Ours, with this program.
+    Ours(PathBuf),
     /// The reference, with its jars in this folder.
     Java(PathBuf),
 }
@@ -55,6 +56,8 @@ pub struct Cluster {
     pub folder: Folder,
 }
 
+/// Above the first of the ports a cluster takes.
+pub const PORTS: u16 = 130;
 pub const BROKER_NAME: &str = "broker-a";
 
 impl Cluster {
@@ -133,8 +136,8 @@ impl Cluster {
         let home_text = home.to_string_lossy().into_owned();
         let mut line = net.map(|net| net.enter(host)).unwrap_or_default();
         match make {
-            Make::Ours(frontend) => {
-                line.push(frontend.binary().to_string_lossy().into_owned());
+            Make::Ours(program) => {
+                line.push(program.to_string_lossy().into_owned());
                 line.extend([role, "-c", &file, "--data", &home_text].map(str::to_owned));
             }
             Make::Java(jars) => {

@@ -3,11 +3,11 @@
 //!
 //!     cargo run --release -p sansmq-tests --bin failover -- [--rounds 20] [--frontend mio|async]
 //!         [--fault master,controller,both,hang,partition]
-//!         [--java-jars DIR [--controllers java] [--brokers java|ours,java,ours]]
+//!         [--bin-dir DIR] [--port PORT] [--java-jars DIR [--controllers java] [--brokers java|ours,java,ours]]
 //!
 //! With `--java-jars`, a Java producer and a Java consumer live through all rounds as well. `--brokers` takes one kind or
 //! three; of brokers of both kinds one of ours is made master before every other round, and one of Java's before the
-//! others. `partition` needs root. Prints each round's times and a tally; the exit status is 0 only if nothing was lost,
+//! others. Without `--bin-dir` the servers are built. `partition` needs root. Prints each round's times and a tally; the exit status is 0 only if nothing was lost,
 //! moved or doubled, no two masters acknowledged, and the replicas' logs are equal; what is left of a failed run is kept.
 
 mod cluster;
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use sansmq_tests::Frontend;
 
-use cluster::{Cluster, Make};
+use cluster::{Cluster, Make, PORTS};
 use inquiry::{designate, leader, replicas, wait_in_sync};
 use java::JavaClients;
 use load::Load;
@@ -64,10 +64,14 @@ fn main() {
         Some("async") => Frontend::AsyncStd,
         _ => Frontend::Mio,
     };
+    let program = match value("--bin-dir") {
+        Some(folder) => Path::new(&folder).join(frontend.program()),
+        None => frontend.binary(),
+    };
     let make = |kind: &str| match (kind, value("--java-jars")) {
         ("java", Some(jars)) => Make::Java(jars.into()),
         ("java", None) => stop("java servers need --java-jars DIR"),
-        ("ours", _) => Make::Ours(frontend),
+        ("ours", _) => Make::Ours(program.clone()),
         _ => stop(&format!("{kind} is no kind of servers: expected ours or java")),
     };
     let controllers = make(value("--controllers").as_deref().unwrap_or("ours"));
@@ -85,6 +89,13 @@ fn main() {
             stop(&format!("--fault {name}: expected master, controller, both, hang or partition"));
         };
         let base: u16 = value("--port").and_then(|text| text.parse().ok()).unwrap_or(27_000);
+        if base.saturating_add(PORTS) > first_ephemeral_port() {
+            // A client that knocks at a dead server's port could be given just that one.
+            stop(&format!(
+                "--port {base}: ports up to {} are handed out to clients here",
+                base.saturating_add(PORTS)
+            ));
+        }
         let net = match fault {
             Fault::Partition => match Net::build(6) {
                 Ok(net) => Some(net),
@@ -102,6 +113,12 @@ fn main() {
         }
     }
     std::process::exit(i32::from(bad));
+}
+
+/// Where the ports begin that the system gives to whoever connects.
+fn first_ephemeral_port() -> u16 {
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    range.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(32_768)
 }
 
 fn stop(why: &str) -> ! {
