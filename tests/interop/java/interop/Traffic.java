@@ -6,7 +6,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Collectors;
 import org.apache.rocketmq.client.consumer.DefaultMQPushConsumer;
 import org.apache.rocketmq.client.consumer.listener.ConsumeOrderlyStatus;
 import org.apache.rocketmq.client.consumer.listener.MessageListenerOrderly;
@@ -54,6 +56,7 @@ final class Traffic {
     private final Env env;
     private final DefaultMQProducer producer;
     private final TransactionMQProducer transactions;
+    private final DefaultMQPushConsumer consumer;
     private final Inbox inbox = new Inbox();
     private final List<Thread> threads = new ArrayList<>();
     /** Body -> sends it took. */
@@ -90,7 +93,7 @@ final class Traffic {
         });
         transactions.start();
         env.onClose(() -> Env.later(transactions::shutdown));
-        DefaultMQPushConsumer consumer = env.newPush(env.group() + "-orderly");
+        consumer = env.newPush(env.group() + "-orderly");
         consumer.subscribe(orderly, "*");
         consumer.registerMessageListener((MessageListenerOrderly) (messages, context) -> {
             inbox.put(messages);
@@ -184,9 +187,42 @@ final class Traffic {
         Env.check("answered and not in the log: " + missing, missing.isEmpty());
         checkLog(log);
         long total = log.values().stream().flatMap(List::stream).filter(message -> message.getTopic().equals(orderly)).count();
-        Env.await(60, total + " orderly messages delivered", () -> inbox.messages().stream()
-            .map(message -> message.getQueueId() + " " + message.getQueueOffset()).distinct().count() == total);
+        try {
+            Env.await(60, total + " orderly messages delivered", () -> delivered().size() == total);
+        } catch (AssertionError | RuntimeException e) {
+            throw new AssertionError(e.getMessage() + ": " + undelivered(log), e);
+        }
         checkDeliveries();
+    }
+
+    /** Queue and offset of each orderly message that was delivered. */
+    private TreeSet<String> delivered() {
+        return inbox.messages().stream().map(Traffic::place).collect(Collectors.toCollection(TreeSet::new));
+    }
+
+    private static String place(MessageExt message) {
+        return message.getQueueId() + " " + message.getQueueOffset();
+    }
+
+    /** What the consumer lacks, and what it is doing. */
+    private String undelivered(Map<String, List<MessageExt>> log) {
+        TreeSet<String> delivered = delivered();
+        Map<Integer, TreeSet<Long>> lacking = new TreeMap<>();
+        log.values().stream().flatMap(List::stream)
+            .filter(message -> message.getTopic().equals(orderly) && !delivered.contains(place(message)))
+            .forEach(message -> lacking.computeIfAbsent(message.getQueueId(), id -> new TreeSet<>()).add(message.getQueueOffset()));
+        StringBuilder text = new StringBuilder();
+        lacking.forEach((queue, offsets) -> text.append("queue ").append(queue).append(" lacks ").append(offsets.size()).append(" from ")
+            .append(offsets.first()).append(" to ").append(offsets.last()).append("; "));
+        long now = System.currentTimeMillis();
+        List<Inbox.Arrival> arrivals = inbox.arrivals();
+        if (!arrivals.isEmpty()) {
+            text.append("last delivery ").append(now - arrivals.get(arrivals.size() - 1).at).append(" ms ago; ");
+        }
+        consumer.getDefaultMQPushConsumerImpl().getRebalanceImpl().getProcessQueueTable().forEach((queue, state) -> text.append(queue.getTopic())
+            .append(' ').append(queue.getQueueId()).append(" locked=").append(state.isLocked()).append(" dropped=").append(state.isDropped())
+            .append(" cached=").append(state.getMsgCount()).append(" pulled ").append(now - state.getLastPullTimestamp()).append(" ms ago; "));
+        return text.toString();
     }
 
     private List<String> missing(Map<String, List<MessageExt>> log) {
