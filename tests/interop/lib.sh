@@ -334,11 +334,11 @@ run_suite() { # LABEL NAMES...
         # Not in a subshell: it changes the pids kept here.
         # shellcheck disable=SC2086
         if control $rest >"$CELL/control" 2>&1; then
-          echo done >&7
+          answer=done
         else
-          answer=$(tr '\n' ' ' <"$CELL/control")
-          echo "error $answer" >&7
+          answer="error $(tr '\n' ' ' <"$CELL/control")"
         fi
+        echo "$answer" 2>/dev/null >&7 || true
         ;;
       '@|') printf '    | %s\n' "$rest" ;;
       *) ;;

@@ -188,7 +188,9 @@ final class Traffic {
         checkLog(log);
         long total = log.values().stream().flatMap(List::stream).filter(message -> message.getTopic().equals(orderly)).count();
         try {
-            Env.await(60, total + " orderly messages delivered", () -> delivered().size() == total);
+            // The client's own repairs come one after the other: 10 s until a queue with a bad offset is given up, 20 s until
+            // it is locked again, and 120 s until a queue that is no longer pulled from is given up.
+            Env.await(150, total + " orderly messages delivered", () -> delivered().size() == total);
         } catch (AssertionError | RuntimeException e) {
             throw new AssertionError(e.getMessage() + ": " + undelivered(log), e);
         }
