@@ -195,8 +195,9 @@ pub(crate) fn recover(
         }
     }
     let mut plan = plan(&mut parts, clean, checkpoint)?;
-    // what these topics got after they were created again
-    plan.queues_from = plan.queues_from.min(again_from);
+    // What these topics got after they were created again. What the log has lost since cannot be read again, so the
+    // entries of other queues that speak of it, and tell how far these queues were, have to stay.
+    plan.queues_from = plan.queues_from.min(again_from.max(parts.log.start()));
     plan.from = plan.from.min(file_of(&parts, plan.queues_from));
     let mut scans = 0;
     let began = Instant::now();
