@@ -5,16 +5,19 @@
 
 mod binaries;
 mod client;
+pub mod containers;
 mod folder;
 mod messages;
 mod server;
 pub mod sim;
+mod writers;
 
 pub use binaries::Frontend;
 pub use client::{Client, Got};
 pub use folder::Folder;
 pub use messages::{Pull, bodies, ext, send, send_to};
 pub use server::{Server, free_ports};
+pub use writers::{Writers, Written};
 
 /// Declares test functions `fn name(frontend: Frontend)` as a test for each frontend.
 #[macro_export]
