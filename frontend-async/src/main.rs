@@ -16,7 +16,7 @@ fn main() {
         Ok(None) => return,
         Err(error) => fail(&error),
     };
-    if let Err(error) = async_std::task::block_on(server::run(launch)) {
+    if let Err(error) = server::run(launch) {
         fail(&error);
     }
 }

@@ -14,7 +14,7 @@ use async_std::channel::{Receiver, Sender, bounded};
 use async_std::net::TcpListener;
 use async_std::task;
 use sansmq_core::wire::ConnId;
-use sansmq_host::{Clock, HostError, Input, Launch, Node, Output, Workers, signals};
+use sansmq_host::{Clock, HostError, Input, Launch, Node, Output, Workers};
 
 use crate::links::Link;
 use crate::listen;
@@ -46,20 +46,21 @@ pub fn io_error(action: &str) -> impl FnOnce(io::Error) -> HostError {
     move |source| HostError::Io { action, source }
 }
 
-/// Binds every listener, prints the boot lines and runs until the node has stopped.
-pub async fn run(mut launch: Launch) -> Result<(), HostError> {
+/// Runs a node on this thread until it has stopped.
+pub fn run(launch: Launch) -> Result<(), HostError> {
+    task::block_on(serve(launch))
+}
+
+/// Binds every listener, says so and runs until the node has stopped.
+async fn serve(mut launch: Launch) -> Result<(), HostError> {
     let (wake, woken) = bounded(1);
     let wake = Arc::new(move || {
         // A full channel means that the task will look anyway.
         let _ = wake.try_send(());
     });
-    let workers = Workers::start(wake, launch.raft.take()).map_err(io_error("start helper threads"))?;
-    signals::listen(workers.notify()).map_err(io_error("listen for signals"))?;
+    let workers = Workers::start(wake, &mut launch, run).map_err(io_error("start helper threads"))?;
     let listeners = listen::bind(launch.node.listeners())?;
-    for line in &launch.boot_lines {
-        println!("{line}");
-        tracing::info!("{line}");
-    }
+    launch.is_up(workers.notify())?;
     let (stopped, stop) = bounded(1);
     // The rest of `launch` stays here: the log is written out when this function ends.
     let shared = Shared(Rc::new(RefCell::new(World {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use sansmq_core::wire::ConnId;
-use sansmq_host::{Clock, Completion, HostError, Input, Launch, Node, Output, Workers, signals};
+use sansmq_host::{Clock, Completion, HostError, Input, Launch, Node, Output, Workers};
 
 use crate::connections::{Got, Sockets, conn};
 
@@ -58,8 +58,13 @@ fn watch(registry: &Registry, index: usize, bind: &str) -> io::Result<TcpListene
     Ok(socket)
 }
 
+/// Runs a node until it has stopped.
+pub fn run(launch: Launch) -> Result<(), HostError> {
+    EventLoop::start(launch).and_then(EventLoop::run)
+}
+
 impl EventLoop {
-    /// Binds every listener, then prints the boot lines.
+    /// Binds every listener, then says so.
     pub fn start(mut launch: Launch) -> Result<Self, HostError> {
         let poll = Poll::new().map_err(io_error("create an event queue"))?;
         let waker = Waker::new(poll.registry(), WAKER).map_err(io_error("create a waker"))?;
@@ -68,18 +73,14 @@ impl EventLoop {
             // It fails only when the queue is gone, and then nobody sleeps on it.
             let _ = waker.wake();
         });
-        let workers = Workers::start(wake, launch.raft.take()).map_err(io_error("start helper threads"))?;
-        signals::listen(workers.notify()).map_err(io_error("listen for signals"))?;
+        let workers = Workers::start(wake, &mut launch, run).map_err(io_error("start helper threads"))?;
         let mut listeners = Vec::new();
         for (index, listener) in launch.node.listeners().iter().enumerate() {
             let socket = watch(poll.registry(), index, &listener.bind)
                 .map_err(|source| HostError::Listen { addr: listener.bind.clone(), source })?;
             listeners.push(Some(socket));
         }
-        for line in &launch.boot_lines {
-            println!("{line}");
-            tracing::info!("{line}");
-        }
+        launch.is_up(workers.notify())?;
         Ok(EventLoop {
             launch,
             poll,

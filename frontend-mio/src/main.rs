@@ -11,7 +11,7 @@ fn main() {
         Ok(None) => return,
         Err(error) => fail(&error),
     };
-    if let Err(error) = event_loop::EventLoop::start(launch).and_then(event_loop::EventLoop::run) {
+    if let Err(error) = event_loop::run(launch) {
         fail(&error);
     }
 }

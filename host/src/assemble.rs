@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use sansmq_core::broker::Broker;
 use sansmq_core::broker::settings::Settings as BrokerSettings;
 use sansmq_core::config::{
     AuthConfig, BrokerConfig, BrokerRole, FlushDiskType, MessageStoreConfig, NamesrvConfig,
@@ -222,13 +221,6 @@ pub fn open_broker(
     now: Now,
 ) -> Result<Opened<FileStore>, HostError> {
     setup.check()?;
-    if setup.config.is_in_broker_container && setup.config.enable_controller_mode {
-        return Err(HostError::Value {
-            key: "enableControllerMode",
-            value: "true".to_owned(),
-            why: "is not served within a container; expected false".to_owned(),
-        });
-    }
     let file = setup.file.clone();
     let mut settings =
         BrokerSettings::new(setup.config, setup.store, setup.server, setup.client, setup.auth, site.memory)?;
@@ -247,17 +239,17 @@ pub fn open_broker(
     tracing::info!(?report, root, "message store is open");
     let tables = load::broker_meta(disk, &root, settings.store.enable_lmq).and_then(|mut meta| {
         meta.epochs = load::epochs(disk, &settings.epoch_file())?;
-        Ok(meta)
+        Ok((meta, load::identity(disk, &settings)?))
     });
-    let meta = match tables {
-        Ok(meta) => meta,
+    let (meta, identity) = match tables {
+        Ok(tables) => tables,
         Err(error) => {
             // Nothing was added; the next start need not recover.
             store.close(now);
             return Err(error);
         }
     };
-    Ok(Opened { settings, store, meta, store_host, seed: site.seed(now), canonical })
+    Ok(Opened { settings, store, meta, store_host, seed: site.seed(now), canonical, identity })
 }
 
 /// Opens a broker's store and adds the broker to a node; returns its settings.
@@ -270,23 +262,30 @@ pub fn add_broker(
     setup: BrokerSetup,
     now: Now,
 ) -> Result<BrokerSettings, HostError> {
-    let Opened { settings, store, meta, store_host, seed, .. } =
-        open_broker(site, setup, String::new(), now)?;
-    let known = settings.clone();
-    let identity = load::identity(site.disk.as_ref(), &settings)?;
-    let controlled = settings.broker.enable_controller_mode;
-    let mut broker = Broker::new(settings, store, meta, store_host, seed, now);
-    if controlled {
-        let (identity, application) = identity;
-        broker.join_controllers(now, identity, application).map_err(HostError::Identity)?;
-    }
+    let opened = open_broker(site, setup, String::new(), now)?;
+    let known = opened.settings.clone();
+    add_opened(node, opened, now)?;
+    Ok(known)
+}
+
+/// Adds a broker whose files are open to a node; returns its role.
+///
+/// # Errors
+/// Its identity files are another broker's.
+pub fn add_opened(node: &mut Node, opened: Opened<FileStore>, now: Now) -> Result<usize, HostError> {
+    let settings = opened.settings.clone();
+    let broker = opened.into_broker(now).map_err(|(error, mut store)| {
+        // Nothing was added; the next start need not recover.
+        store.close(now);
+        HostError::Identity(error)
+    })?;
     tracing::info!(max = broker.store().log_bounds().max, "broker is ready");
     let role = node.add_role(Role::Broker(Box::new(broker)));
-    for listener in broker_listeners(&known, role) {
+    for listener in broker_listeners(&settings, role) {
         node.listen(listener);
     }
-    node.listen_stream(replication_listener(&known, role));
-    Ok(known)
+    node.listen_stream(replication_listener(&settings, role));
+    Ok(role)
 }
 
 /// `brokerIP1:listenPort`, which message ids are made of.

@@ -2,7 +2,8 @@
 
 use sansmq_core::body::DataVersion;
 use sansmq_core::config::{
-    BrokerContainerConfig, NettyClientConfig, NettyServerConfig, Properties, Settings, Surroundings,
+    BrokerContainerConfig, ContainerExtensions, NettyClientConfig, NettyServerConfig, Properties, Settings,
+    Surroundings,
 };
 use sansmq_core::container::{Container, ContainerSettings};
 use sansmq_core::node::{Listener, Role};
@@ -27,6 +28,7 @@ pub fn load(
 ) -> Result<ContainerSettings, HostError> {
     let mut settings = ContainerSettings {
         container: BrokerContainerConfig::for_host(host),
+        extensions: ContainerExtensions::default(),
         server: NettyServerConfig {
             listen_port: DEFAULT_PORT,
             server_socket_snd_buf_size: SOCKET_BUFFER,
@@ -49,8 +51,8 @@ pub fn load(
         ));
     };
     settings.file = load::properties(path)?;
-    let ContainerSettings { container, server, client, file, .. } = &mut settings;
-    load::apply(&mut [container, server, client], file, path)?;
+    let ContainerSettings { container, extensions, server, client, file, .. } = &mut settings;
+    load::apply(&mut [container, extensions, server, client], file, path)?;
     if let Some(addrs) = name_servers {
         container.namesrv_addr = Some(addrs.to_owned());
     }
@@ -69,7 +71,9 @@ pub fn load(
 /// All keys and values, as `-p` prints them.
 #[must_use]
 pub fn entries(settings: &ContainerSettings) -> Vec<(&'static str, String)> {
-    [settings.container.entries(), settings.server.entries(), settings.client.entries()].concat()
+    let all =
+        [&settings.container as &dyn Settings, &settings.server, &settings.client, &settings.extensions];
+    all.map(Settings::entries).concat()
 }
 
 /// The files of the brokers to begin with: those of `-b`, or of `brokerConfigPaths`; `:` stands between them.

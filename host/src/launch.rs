@@ -8,7 +8,9 @@ use crate::args::{Args, Asked, Mode, Print, parse};
 use crate::assemble::{self, BrokerSetup, NamesrvSetup};
 use crate::controller::{ControllerSetup, add_controller};
 use crate::error::HostError;
-use crate::{Clock, Node, Site, container, limits, logging, surroundings};
+use crate::own_loop::Upward;
+use crate::workers::Notify;
+use crate::{Clock, Node, Site, container, limits, logging, signals, surroundings};
 
 /// A node about to listen.
 pub struct Launch {
@@ -18,10 +20,35 @@ pub struct Launch {
     pub boot_lines: Vec<String>,
     /// Of the controller, for the helper threads.
     pub raft: Option<RaftDisk>,
-    _log: WorkerGuard,
+    /// The container's loop, for one that was started by it.
+    pub upward: Option<Upward>,
+    _log: Option<WorkerGuard>,
 }
 
 impl Launch {
+    /// A node that runs on a thread beside the container's.
+    pub(crate) fn of_loop(node: Node, clock: Clock, upward: Upward) -> Self {
+        Launch { node, clock, boot_lines: Vec::new(), raft: None, upward: Some(upward), _log: None }
+    }
+
+    /// Every listener is bound, and `notify` reaches the loop: a process says its boot lines and minds signals from now on.
+    ///
+    /// # Errors
+    /// The handler of signals cannot be installed.
+    pub fn is_up(&self, notify: Notify) -> Result<(), HostError> {
+        if let Some(upward) = &self.upward {
+            upward.is_up(notify);
+            return Ok(());
+        }
+        signals::listen(notify)
+            .map_err(|source| HostError::Io { action: "listen for signals".to_owned(), source })?;
+        for line in &self.boot_lines {
+            println!("{line}");
+            tracing::info!("{line}");
+        }
+        Ok(())
+    }
+
     /// What the process ends with once its node has stopped.
     ///
     /// # Errors
@@ -241,7 +268,7 @@ fn begin(
     let log = logging::start(args.log_dir.as_deref().unwrap_or(&default_dir), name)?;
     let clock = Clock::default();
     let node = Node::new(assemble::node_config(server)?, clock.now());
-    Ok(Launch { node, clock, boot_lines: Vec::new(), raft: None, _log: log })
+    Ok(Launch { node, clock, boot_lines: Vec::new(), raft: None, upward: None, _log: Some(log) })
 }
 
 fn loaded(args: &Args) -> Option<String> {

@@ -11,6 +11,7 @@ pub mod launch;
 pub mod limits;
 pub mod load;
 pub mod logging;
+pub mod own_loop;
 pub mod raft_writer;
 pub mod signals;
 pub mod site;
@@ -21,6 +22,7 @@ pub mod workers;
 pub use clock::Clock;
 pub use error::HostError;
 pub use launch::{Launch, launch};
+pub use own_loop::RunLoop;
 pub use site::Site;
 pub use workers::{Completion, Workers};
 

@@ -4,22 +4,24 @@
 //! through one channel; `wake` gets the event loop to look at it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use bytes::Bytes;
-use sansmq_core::container::BrokerFile;
+use sansmq_core::container::{BrokerFile, StartError};
 use sansmq_core::node::Opened;
 use sansmq_core::raft::RaftWrite;
 use sansmq_core::store::Store;
 use sansmq_core::time::Now;
 use sansmq_core::wire::ConnId;
-use sansmq_store::{Done, FileStore, Job, RaftDisk, atomic};
+use sansmq_store::{Done, FileStore, Job, atomic};
 
+use crate::own_loop::{Order, RunLoop, Upward};
 use crate::raft_writer::RaftWriter;
-use crate::{Clock, Input, Node, Output, Site, assemble};
+use crate::{Clock, Input, Launch, Node, Output, Site, assemble, own_loop};
 
 /// Something a helper thread has finished, or a signal.
 #[derive(Debug)]
@@ -54,7 +56,27 @@ pub enum Completion {
         conn: ConnId,
         result: Result<SocketAddr, String>,
     },
-    /// SIGTERM or SIGINT.
+    /// A loop's broker serves; `own` reaches that loop.
+    LoopUp {
+        id: usize,
+        own: Notify,
+    },
+    /// It never got that far.
+    LoopFailed {
+        id: usize,
+        error: StartError,
+    },
+    /// Its thread is gone.
+    LoopEnded {
+        id: usize,
+        why: Option<String>,
+    },
+    /// A controller gave its broker an id.
+    LoopElected {
+        id: usize,
+        broker_id: i64,
+    },
+    /// SIGTERM or SIGINT, or the container's loop wants this one to end.
     Shutdown,
 }
 
@@ -88,6 +110,10 @@ pub struct Workers {
     names: Sender<Task>,
     /// In a process with a controller.
     raft: Option<RaftWriter>,
+    /// Loops that run beside this one.
+    loops: BTreeMap<usize, Notify>,
+    run_loop: RunLoop,
+    upward: Option<Upward>,
     completions: Receiver<Completion>,
     notify: Notify,
 }
@@ -99,7 +125,19 @@ pub struct Notify {
     wake: Wake,
 }
 
+impl fmt::Debug for Notify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Notify")
+    }
+}
+
 impl Notify {
+    /// A place for completions, and where they come out.
+    pub(crate) fn new(wake: Wake) -> (Self, Receiver<Completion>) {
+        let (sender, completions) = channel();
+        (Notify { sender, wake }, completions)
+    }
+
     /// Hands a completion to the event loop.
     pub fn send(&self, completion: Completion) {
         if self.sender.send(completion).is_ok() {
@@ -109,18 +147,20 @@ impl Notify {
 }
 
 impl Workers {
-    /// Starts the threads; `raft` is the disk of the controller, if there is one.
+    /// Starts the threads of a node that is about to be run; `run_loop` runs those it may ask for beside it.
     ///
     /// # Errors
     /// A thread cannot be started.
-    pub fn start(wake: Wake, raft: Option<RaftDisk>) -> std::io::Result<Self> {
-        let (sender, completions) = channel();
-        let notify = Notify { sender, wake };
+    pub fn start(wake: Wake, launch: &mut Launch, run_loop: RunLoop) -> std::io::Result<Self> {
+        let (notify, completions) = Notify::new(wake);
         Ok(Workers {
             own: BTreeMap::new(),
             next_read: 0,
             names: spawn("names", &notify)?,
-            raft: raft.map(|disk| RaftWriter::start(disk, notify.clone())).transpose()?,
+            raft: launch.raft.take().map(|disk| RaftWriter::start(disk, notify.clone())).transpose()?,
+            loops: BTreeMap::new(),
+            run_loop,
+            upward: launch.upward.clone(),
             completions,
             notify,
         })
@@ -157,6 +197,20 @@ impl Workers {
                 Some(store) => self.hand(role, Lane::Jobs, Task::Close { role, store, clock }),
                 None => self.notify.send(Completion::StoreClosed { role }),
             },
+            Output::StartLoop { id, file, canonical, config } => {
+                let order = Order { id, file, canonical, config, clock, run: self.run_loop };
+                own_loop::start(order, self.notify());
+            }
+            Output::StopLoop { id } => {
+                if let Some(own) = self.loops.get(&id) {
+                    own.send(Completion::Shutdown);
+                }
+            }
+            Output::Elected { id, .. } => {
+                if let Some(upward) = &self.upward {
+                    upward.elected(id);
+                }
+            }
             Output::Say { line, is_error: false } => {
                 println!("{line}");
                 tracing::info!("{line}");
@@ -216,6 +270,20 @@ impl Workers {
                 // Its threads end with their queues.
                 self.own.retain(|(owner, _), _| *owner != role);
                 node.handle(now, Input::StoreClosed { role });
+            }
+            Completion::LoopUp { id, own } => {
+                self.loops.insert(id, own);
+                node.handle(now, Input::LoopStarted { id, result: Ok(()) });
+            }
+            Completion::LoopFailed { id, error } => {
+                node.handle(now, Input::LoopStarted { id, result: Err(error) });
+            }
+            Completion::LoopEnded { id, why } => {
+                self.loops.remove(&id);
+                node.handle(now, Input::LoopEnded { id, why });
+            }
+            Completion::LoopElected { id, broker_id } => {
+                node.handle(now, Input::LoopElected { id, broker_id });
             }
             Completion::Shutdown => node.handle(now, Input::Shutdown),
             Completion::Resolved { .. } => {}

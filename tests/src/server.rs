@@ -86,6 +86,27 @@ impl Server {
         Some(Server::start_in(folder, frontend, "broker", &format!("{BROKER}{config}"), &[], Some(&wrapper)))
     }
 
+    /// Any server that has, beside its own folder, one that is a file system of its own with this many MiB, or `None`
+    /// where that is not permitted.
+    #[must_use]
+    pub fn on_small_disk(
+        frontend: Frontend,
+        command: &str,
+        config: &str,
+        folder: &str,
+        mib: u32,
+    ) -> Option<Self> {
+        std::fs::create_dir_all(folder).expect("the temporary folder is writable");
+        let mount = format!("mount -t tmpfs -o size={mib}m tmpfs \"$1\"");
+        let mut trial = namespace(&format!("{mount} && true"), folder);
+        if !trial.stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+            return None;
+        }
+        let mut wrapper = namespace(&format!("{mount} && shift && exec \"$@\""), folder);
+        wrapper.arg(frontend.binary());
+        Some(Server::start_in(Folder::new(), frontend, command, config, &[], Some(&wrapper)))
+    }
+
     /// A broker in a folder that may hold what another one has left.
     #[must_use]
     pub fn broker_in(folder: Folder, frontend: Frontend) -> Self {
@@ -216,6 +237,16 @@ impl Server {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|rest| rest.trim_end_matches("kB").trim().parse::<u64>().ok());
         kib.expect("the server runs") / 1024
+    }
+
+    /// The time processors have spent on it.
+    #[must_use]
+    pub fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        let (_, after) = stat.rsplit_once(") ").expect("the server runs");
+        // Its own time in user mode and in the kernel, in hundredths of a second.
+        let ticks: u64 = after.split(' ').skip(11).take(2).filter_map(|text| text.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 10)
     }
 
     /// How many descriptors it has open.

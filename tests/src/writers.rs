@@ -1,10 +1,11 @@
-//! Producers that never give up, one for each broker, noting what was acknowledged where and when.
+//! Producers that never give up, one for each broker of [`crate::containers`], noting what was acknowledged where and when.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::containers::TOPIC;
 use crate::{Client, Got, send_to};
 
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -32,12 +33,12 @@ pub struct Writers {
 impl Writers {
     /// Writes to these masters, about as often as `pause` says.
     #[must_use]
-    pub fn start(masters: &[String], topic: &str, pause: Duration) -> Self {
+    pub fn start(masters: &[String], pause: Duration) -> Self {
         let (stop, written) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Vec<Written>>>::default());
         let threads = masters.iter().enumerate().map(|(broker, addr)| {
             let (stop, written) = (Arc::clone(&stop), Arc::clone(&written));
-            let (addr, topic) = (addr.clone(), topic.to_owned());
-            std::thread::spawn(move || write(broker, &addr, &topic, pause, &stop, &written))
+            let addr = addr.clone();
+            std::thread::spawn(move || write(broker, &addr, pause, &stop, &written))
         });
         Writers { threads: threads.collect(), stop, written }
     }
@@ -65,14 +66,7 @@ impl Drop for Writers {
     }
 }
 
-fn write(
-    broker: usize,
-    addr: &str,
-    topic: &str,
-    pause: Duration,
-    stop: &AtomicBool,
-    written: &Mutex<Vec<Written>>,
-) {
+fn write(broker: usize, addr: &str, pause: Duration, stop: &AtomicBool, written: &Mutex<Vec<Written>>) {
     let mut client: Option<Client> = None;
     let mut attempt = 0_u64;
     while !stop.load(Ordering::Relaxed) {
@@ -85,7 +79,7 @@ fn write(
         let queue = i32::try_from(attempt % 4).unwrap_or(0) % QUEUES;
         let body = format!("{broker}-{attempt}");
         let sent = Instant::now();
-        let opaque = open.send(&send_to(topic, queue, body.clone()));
+        let opaque = open.send(&send_to(TOPIC, queue, body.clone()));
         match open.wait(PATIENCE) {
             Got::Frame(answer) if answer.opaque == opaque => {
                 let offset = answer.ext_text("queueOffset").and_then(|text| text.parse().ok());

@@ -11,14 +11,24 @@ use sansmq_tests::{
 
 on_both_frontends!(
     brokers_come_and_go_while_others_serve,
+    brokers_on_loops_of_their_own_come_and_go,
     all_brokers_of_a_killed_container_leave_at_once,
     a_master_and_its_slave_share_a_container,
     refusals_leave_nothing_behind,
+    refusals_leave_no_loop_behind,
     one_broken_broker_does_not_stop_the_others,
     wrong_files_end_the_start,
+    a_full_disk_concerns_one_broker,
+    brokers_have_a_controller,
     thirty_two_brokers_are_light,
+    thirty_two_loops_are_light,
     many_rounds_leak_nothing,
+    many_loops_leak_nothing,
 );
+
+/// Lines of the container's file: all brokers on its loop, or each on one of its own.
+const SHARED: &str = "";
+const OWN: &str = "brokerOwnsLoop=true\n";
 
 /// A broker's file in a folder, and its port.
 fn conf(folder: &Folder, name: &str, more: &str) -> (String, u16) {
@@ -32,11 +42,11 @@ fn conf(folder: &Folder, name: &str, more: &str) -> (String, u16) {
     (folder.write(&format!("{name}.conf"), &text), port)
 }
 
-fn container(frontend: Frontend, namesrv: Option<&Server>, paths: &[String]) -> Server {
+fn container(frontend: Frontend, namesrv: Option<&Server>, paths: &[String], more: &str) -> Server {
     let names = namesrv.map_or(String::new(), |namesrv| format!("namesrvAddr={}\n", namesrv.addr()));
     let paths =
         if paths.is_empty() { String::new() } else { format!("brokerConfigPaths={}\n", paths.join(":")) };
-    Server::start(frontend, "container", &format!("bindAddress=127.0.0.1\n{names}{paths}"), &[])
+    Server::start(frontend, "container", &format!("bindAddress=127.0.0.1\n{names}{paths}{more}"), &[])
 }
 
 fn add(admin: &mut Client, path: &str) -> Command {
@@ -67,10 +77,18 @@ fn cluster(namesrv: &Server) -> String {
 }
 
 fn brokers_come_and_go_while_others_serve(frontend: Frontend) {
+    come_and_go(frontend, SHARED);
+}
+
+fn brokers_on_loops_of_their_own_come_and_go(frontend: Frontend) {
+    come_and_go(frontend, OWN);
+}
+
+fn come_and_go(frontend: Frontend, loops: &str) {
     let folder = Folder::new();
     let namesrv = Server::namesrv(frontend);
     let ((a, a_port), (b, b_port)) = (conf(&folder, "ba", ""), conf(&folder, "bb", ""));
-    let server = container(frontend, Some(&namesrv), &[a]);
+    let mut server = container(frontend, Some(&namesrv), &[a], loops);
     let mut admin = server.client();
     let mut first = client(a_port);
     first.must(&send("T", "one"));
@@ -91,20 +109,24 @@ fn brokers_come_and_go_while_others_serve(frontend: Frontend) {
     assert_eq!(bodies(&answer), [b"two".to_vec()]);
     let log = std::fs::read_dir(server.folder.path().join("data/logs/DefaultCluster_bb_0"));
     assert!(log.is_ok_and(|mut files| files.next().is_some()), "every broker has its own log");
+    drop(admin);
+    assert!(server.stop().success());
+    let whole = |name: &str| !folder.path().join(format!("store-{name}/abort")).exists();
+    assert!(whole("ba") && whole("bb"), "the end of the process is a clean stop for all");
 }
 
 fn all_brokers_of_a_killed_container_leave_at_once(frontend: Frontend) {
     let folder = Folder::new();
     let namesrv = Server::namesrv(frontend);
     let paths: Vec<String> = (0..4).map(|n| conf(&folder, &format!("b{n}"), "").0).collect();
-    let mut server = container(frontend, Some(&namesrv), &paths);
+    let mut server = container(frontend, Some(&namesrv), &paths, SHARED);
     eventually(20, "all are registered", || {
         let text = cluster(&namesrv);
         (0..4).all(|n| text.contains(&format!("\"b{n}\"")))
     });
     server.kill();
     // They were registered over one connection, which is gone; the expiry would take two minutes.
-    eventually(3, "none is left", || !cluster(&namesrv).contains("\"brokerAddrs\""));
+    eventually(1, "none is left", || !cluster(&namesrv).contains("\"brokerAddrs\""));
 }
 
 fn a_master_and_its_slave_share_a_container(frontend: Frontend) {
@@ -116,7 +138,7 @@ fn a_master_and_its_slave_share_a_container(frontend: Frontend) {
         "brokerName=ba\nbrokerId=1\nbrokerRole=SLAVE\nslaveReadEnable=true\nregisterNameServerPeriod=10000\nstorePathRootDir={root}"
     );
     let (slave, slave_port) = conf(&folder, "slave", &more);
-    let mut server = container(frontend, Some(&namesrv), &[master, slave]);
+    let mut server = container(frontend, Some(&namesrv), &[master, slave], SHARED);
     let mut writer = client(master_port);
     writer.must(&send("T", "copied"));
     let end = |client: &mut Client| {
@@ -139,9 +161,17 @@ fn a_master_and_its_slave_share_a_container(frontend: Frontend) {
 }
 
 fn refusals_leave_nothing_behind(frontend: Frontend) {
+    refusals(frontend, SHARED);
+}
+
+fn refusals_leave_no_loop_behind(frontend: Frontend) {
+    refusals(frontend, OWN);
+}
+
+fn refusals(frontend: Frontend, loops: &str) {
     let folder = Folder::new();
     let (a, a_port) = conf(&folder, "ba", "");
-    let server = container(frontend, None, std::slice::from_ref(&a));
+    let server = container(frontend, None, std::slice::from_ref(&a), loops);
     drop(client(a_port));
     let mut admin = server.client();
     let mut refused = |path: &str, words: &str| {
@@ -158,6 +188,18 @@ fn refusals_leave_nothing_behind(frontend: Frontend) {
     refused(&b, &format!("start broker failed, cannot listen on 127.0.0.1:{}", b_port - 2));
     assert!(!listens(b_port) && !listens(b_port + 1));
     drop(taken);
+    std::fs::create_dir_all(folder.join("store-bd/config")).expect("the folder is writable");
+    for name in ["topics.json", "topics.json.bak"] {
+        folder.write(&format!("store-bd/config/{name}"), "{\"topicConfigTable\":{\"T\"");
+    }
+    let (damaged, damaged_port) = conf(&folder, "bd", "");
+    refused(&damaged, "Failed to initialize master broker DefaultCluster_bd_0, ");
+    assert!(!listens(damaged_port));
+    let unreadable = folder.write("unreadable.conf", "brokerName=x\nlistenPort=many\n");
+    refused(&unreadable, &format!("addBroker properties wrong, {unreadable}:2: "));
+    std::fs::write(&unreadable, [b'a', b'=', 0xFF, b'\n']).expect("the folder is writable");
+    refused(&unreadable, "addBroker properties empty, ");
+    refused(&folder.join(""), "addBroker properties empty, ");
     let answer = admin.call(&Command::request(request::ADD_BROKER, Ext::new().with("configPath", b)));
     assert_eq!(answer.code, 0, "{answer:?}");
     assert_eq!(remove(&mut admin, "nobody").code, response::BROKER_NOT_EXIST);
@@ -173,7 +215,7 @@ fn one_broken_broker_does_not_stop_the_others(frontend: Frontend) {
         folder.write(&format!("store-b1/config/{name}"), "{\"topicConfigTable\":{\"T\"");
     }
     let paths: Vec<String> = confs.iter().map(|(path, _)| path.clone()).collect();
-    let mut server = container(frontend, None, &paths);
+    let mut server = container(frontend, None, &paths, SHARED);
     for (_, port) in [&confs[0], &confs[2], &confs[3]] {
         client(*port).must(&send("T", "x"));
     }
@@ -205,28 +247,148 @@ fn wrong_files_end_the_start(frontend: Frontend) {
     );
 }
 
+fn a_full_disk_concerns_one_broker(frontend: Frontend) {
+    let folder = Folder::new();
+    let last_byte =
+        "diskSpaceWarningLevelRatio=100\ndiskSpaceCleanForciblyRatio=100\ncleanFileForciblyEnable=false";
+    let (full, full_port) = conf(&folder, "bf", last_byte);
+    let (other, other_port) = conf(&folder, "bo", "");
+    let store = folder.join("store-bf");
+    let text = format!("bindAddress=127.0.0.1\nbrokerConfigPaths={full}:{other}\n");
+    let Some(mut server) = Server::on_small_disk(frontend, "container", &text, &store, 12) else {
+        eprintln!("not run: no mount namespace can be had");
+        return;
+    };
+    let (mut filler, mut writer) = (client(full_port), client(other_port));
+    let mut refused = None;
+    for _ in 0..100 {
+        let answer = filler.call(&send("T", vec![b'x'; 256 * 1024]));
+        if answer.code != response::SUCCESS {
+            refused = Some(answer);
+            break;
+        }
+        writer.must(&send("T", "x"));
+    }
+    let refused = refused.expect("the disk never fills up");
+    assert_eq!(refused.code, response::SERVICE_NOT_AVAILABLE, "{refused:?}");
+    let begin = Instant::now();
+    (0..200).for_each(|_| drop(writer.must(&send("T", vec![b'x'; 4 * 1024]))));
+    assert!(begin.elapsed() < Duration::from_secs(5), "the other one is slow: {:?}", begin.elapsed());
+    assert_eq!(filler.must(&Pull { max: 1, ..Pull::from("T", 0) }.command()).code, 0, "reading goes on");
+    assert_eq!(remove(&mut server.client(), "bf").code, 0);
+    writer.must(&send("T", "still there"));
+    assert!(server.stop().success());
+}
+
+fn brokers_have_a_controller(frontend: Frontend) {
+    let folder = Folder::new();
+    let controller_addr = format!("127.0.0.1:{}", free_ports());
+    let config = format!(
+        "controllerDLegerGroup=group1\ncontrollerDLegerPeers=n0-{controller_addr}\ncontrollerDLegerSelfId=n0\n\
+         bindAddress=127.0.0.1\n"
+    );
+    let _controller = Server::start(frontend, "controller", &config, &[]);
+    let namesrv = Server::namesrv(frontend);
+    let more = format!(
+        "brokerName=bc\nbrokerId=-1\nbrokerRole=SLAVE\nenableControllerMode=true\ncontrollerAddr={controller_addr}\n\
+         allAckInSyncStateSet=true"
+    );
+    // One in each container: the reference's containers hold one broker of a name only, and so do ours.
+    let (first, first_port) = conf(&folder, "bc1", &more);
+    let (second, second_port) = conf(&folder, "bc2", &more);
+    let mut one = container(frontend, Some(&namesrv), std::slice::from_ref(&first), SHARED);
+    let mut writer = client(first_port);
+    eventually(30, "it is elected and stores", || writer.call(&send("T", "one")).code == response::SUCCESS);
+    let other = container(frontend, Some(&namesrv), &[second], OWN);
+    drop(client(second_port));
+    let registered = |id: i64, port: u16| cluster(&namesrv).contains(&format!("{id}:\"127.0.0.1:{port}\""));
+    eventually(30, "both are registered", || registered(0, first_port) && registered(2, second_port));
+    let again = add(&mut one.client(), &first).remark.unwrap_or_default();
+    assert!(again.starts_with("DefaultCluster_bc_-1 has already been added"), "{again}");
+    let in_sync = || {
+        let ask = Command::request(request::CONTROLLER_GET_SYNC_STATE_DATA, Ext::new());
+        let answer = Client::connect(&controller_addr).call(&ask.with_body(&b"[\"bc\"]"[..]));
+        let tree: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let set = tree["replicasInfoTable"]["bc"]["inSyncReplicas"].as_array().cloned().unwrap_or_default();
+        set.iter().filter(|one| one["alive"].as_bool() == Some(true)).count()
+    };
+    eventually(30, "both are in sync", || in_sync() == 2);
+    writer.must(&send("T", "two"));
+    one.kill();
+    let mut writer = client(second_port);
+    eventually(60, "the other one is elected", || writer.call(&send("T", "three")).code == response::SUCCESS);
+    eventually(30, "it is the master now", || registered(0, second_port));
+    one.restart();
+    eventually(30, "the first one is back as a slave", || registered(1, first_port));
+    let found = bodies(&writer.must(&Pull::from("T", 0).command()));
+    assert_eq!(found.last().map(Vec::as_slice), Some(&b"three"[..]));
+    assert!(found.contains(&b"two".to_vec()));
+    // By the id it was given, which is what operators see.
+    let remove_id = |server: &Server, id: i64| {
+        let ext = Ext::new()
+            .with("brokerClusterName", "DefaultCluster")
+            .with("brokerName", "bc")
+            .with("brokerId", id);
+        server.client().call(&Command::request(request::REMOVE_BROKER, ext)).code
+    };
+    assert_eq!(remove_id(&one, 2), response::BROKER_NOT_EXIST);
+    assert_eq!((remove_id(&one, 1), remove_id(&other, 0)), (0, 0));
+}
+
 fn thirty_two_brokers_are_light(frontend: Frontend) {
+    thirty_two(frontend, SHARED);
+}
+
+fn thirty_two_loops_are_light(frontend: Frontend) {
+    thirty_two(frontend, OWN);
+}
+
+fn thirty_two(frontend: Frontend, loops: &str) {
     let folder = Folder::new();
     let confs: Vec<(String, u16)> = (0..32).map(|n| conf(&folder, &format!("b{n}"), "")).collect();
     let paths: Vec<String> = confs.iter().map(|(path, _)| path.clone()).collect();
     let begin = Instant::now();
-    let server = container(frontend, None, &paths);
+    let server = container(frontend, None, &paths, loops);
     eventually(20, "the last one listens", || listens(confs[31].1));
     let took = begin.elapsed();
     // Much more than the two seconds it takes on an idle machine in release: tests share theirs.
     assert!(took < Duration::from_secs(15), "{took:?}");
-    for (_, port) in &confs {
-        client(*port).must(&send("T", "x"));
+    for (n, (_, port)) in confs.iter().enumerate() {
+        client(*port).must(&send(&format!("T{n}"), format!("of {n}")));
+    }
+    for (n, (_, port)) in confs.iter().enumerate() {
+        let mut client = client(*port);
+        assert_eq!(
+            bodies(&client.must(&Pull::from(&format!("T{n}"), 0).command())),
+            [format!("of {n}").into_bytes()]
+        );
+        let stranger = client.call(&Pull::from(&format!("T{}", (n + 1) % 32), 0).command());
+        assert_eq!(stranger.code, response::TOPIC_NOT_EXIST, "another broker's topic");
     }
     let mib = server.rss_mib();
-    eprintln!("32 brokers: {took:?}, {mib} MiB, {} threads", server.threads());
+    let (before, watched) = (server.cpu(), Duration::from_secs(2));
+    std::thread::sleep(watched);
+    let idle = server.cpu() - before;
+    eprintln!(
+        "32 brokers: {took:?}, {mib} MiB, {} threads, {idle:?} of CPU in {watched:?}",
+        server.threads()
+    );
     assert!(mib < 150, "{mib} MiB");
+    assert!(idle < watched / 4, "busy with nothing: {idle:?} of CPU in {watched:?}");
 }
 
 fn many_rounds_leak_nothing(frontend: Frontend) {
+    rounds(frontend, SHARED, 180);
+}
+
+fn many_loops_leak_nothing(frontend: Frontend) {
+    rounds(frontend, OWN, 60);
+}
+
+fn rounds(frontend: Frontend, loops: &str, count: u32) {
     let folder = Folder::new();
     let (path, port) = conf(&folder, "ba", "");
-    let server = container(frontend, None, &[]);
+    let server = container(frontend, None, &[], loops);
     let mut admin = server.client();
     let mut round = || {
         assert_eq!(add(&mut admin, &path).code, 0);
@@ -235,7 +397,7 @@ fn many_rounds_leak_nothing(frontend: Frontend) {
     };
     (0..20).for_each(|_| round());
     let before = (server.open_files(), server.threads(), server.rss_mib());
-    (0..180).for_each(|_| round());
+    (0..count).for_each(|_| round());
     eventually(5, "nothing is left", || {
         (server.open_files(), server.threads()) <= (before.0 + 2, before.1 + 1)
     });

@@ -63,3 +63,10 @@ config! {
         config_black_list: String = "configBlackList", "configBlackList;brokerConfigPaths".into();
     }
 }
+
+config! {
+    /// What the reference's container does not have. These keys are shown only where the file has them.
+    ContainerExtensions {
+        broker_owns_loop: bool = "brokerOwnsLoop", false;
+    }
+}

@@ -2,8 +2,8 @@
 
 use super::settings::KeyInfo;
 use super::{
-    AuthConfig, BrokerConfig, BrokerContainerConfig, ControllerConfig, JraftConfig, MessageStoreConfig,
-    NamesrvConfig, NettyClientConfig, NettyServerConfig,
+    AuthConfig, BrokerConfig, BrokerContainerConfig, ContainerExtensions, ControllerConfig, JraftConfig,
+    MessageStoreConfig, NamesrvConfig, NettyClientConfig, NettyServerConfig,
 };
 
 /// Keys that have a setter but no listed field, and keys read as system properties.
@@ -20,7 +20,7 @@ const OTHERS: [&str; 6] = [
 const PREFIXES: [&str; 3] = ["tls.", "rocketmq.", "com.rocketmq."];
 
 fn all() -> impl Iterator<Item = &'static str> {
-    let classes: [&'static [KeyInfo]; 9] = [
+    let classes: [&'static [KeyInfo]; 10] = [
         NamesrvConfig::KEYS,
         NettyServerConfig::KEYS,
         NettyClientConfig::KEYS,
@@ -30,6 +30,7 @@ fn all() -> impl Iterator<Item = &'static str> {
         ControllerConfig::KEYS,
         JraftConfig::KEYS,
         BrokerContainerConfig::KEYS,
+        ContainerExtensions::KEYS,
     ];
     classes.into_iter().flatten().map(|info| info.key).chain(OTHERS)
 }

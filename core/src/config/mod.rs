@@ -25,7 +25,7 @@ mod tests;
 
 pub use auth::AuthConfig;
 pub use broker::{BrokerConfig, MessageRequestMode, MetricsExporterType};
-pub use controller::{BrokerContainerConfig, ControllerConfig, JraftConfig};
+pub use controller::{BrokerContainerConfig, ContainerExtensions, ControllerConfig, JraftConfig};
 pub use error::{ConfigError, Fault};
 pub use known::{is_known, nearest};
 pub use namesrv::NamesrvConfig;

@@ -3,8 +3,8 @@
 use super::Container;
 use crate::body::DataVersion;
 use crate::config::{
-    BLACK_LISTED, BrokerContainerConfig, NettyClientConfig, NettyServerConfig, Properties, Refusal,
-    Settings as _, plain_text, update,
+    BLACK_LISTED, BrokerContainerConfig, ContainerExtensions, NettyClientConfig, NettyServerConfig,
+    Properties, Refusal, Settings as _, plain_text, update,
 };
 use crate::json::{self, Style};
 use crate::time::Now;
@@ -18,6 +18,7 @@ const FIXED: &str = "brokerConfigPaths;rocketmqHome;configBlackList";
 #[derive(Clone, Debug)]
 pub struct ContainerSettings {
     pub container: BrokerContainerConfig,
+    pub extensions: ContainerExtensions,
     pub server: NettyServerConfig,
     pub client: NettyClientConfig,
     /// The whole `-c` file, also what of it is nobody's.
@@ -46,8 +47,8 @@ impl ContainerSettings {
 
     fn change(&mut self, wall_ms: i64, changes: &Properties) -> Result<Vec<String>, Refusal> {
         let black_list = format!("{};{FIXED}", self.container.config_black_list);
-        let set =
-            update(&mut [&mut self.container, &mut self.server, &mut self.client], changes, &black_list)?;
+        let ContainerSettings { container, extensions, server, client, .. } = self;
+        let set = update(&mut [container, extensions, server, client], changes, &black_list)?;
         self.version.bump(wall_ms, 0);
         Ok(set)
     }

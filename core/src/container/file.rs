@@ -118,7 +118,8 @@ impl BrokerFile {
             identity: self.identity(),
             listen_port: self.broker.listen_port,
             folders,
-            role: None,
+            place: None,
+            elected_id: None,
         })
     }
 

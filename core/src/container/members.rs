@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use super::Place;
+
 /// The three maps of the reference; an identity may appear once in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -42,8 +44,10 @@ pub(super) struct Member {
     pub listen_port: i32,
     /// Store root and commit log folders.
     pub folders: Vec<String>,
-    /// Its role in the node, once it runs.
-    pub role: Option<usize>,
+    /// Where it is, once it runs.
+    pub place: Option<Place>,
+    /// The id its controller gave it, which may change; `identity` keeps the one of its file.
+    pub elected_id: Option<i64>,
 }
 
 impl Member {
@@ -86,9 +90,19 @@ impl Members {
         self.all.iter().any(|m| m.kind == kind && m.identity == *identity)
     }
 
-    /// Looks among DLedger brokers, then slaves, then masters.
+    /// Looks among DLedger brokers, then slaves, then masters. A broker with a controller is found by the id of its file,
+    /// as the reference has it, and by the one it has now: `mqadmin` takes no negative ids, and the file's is -1.
     pub fn find(&self, identity: &Identity) -> Option<&Member> {
-        self.all.iter().filter(|m| m.identity == *identity).min_by_key(|m| m.kind)
+        let exact = self.all.iter().filter(|m| m.identity == *identity).min_by_key(|m| m.kind);
+        let now = |m: &&Member| {
+            let Identity { cluster, name, id } = identity;
+            m.identity.cluster == *cluster && m.identity.name == *name && m.elected_id == Some(*id)
+        };
+        exact.or_else(|| self.all.iter().find(now))
+    }
+
+    pub fn at(&mut self, place: Place) -> Option<&mut Member> {
+        self.all.iter_mut().find(|m| m.place == Some(place))
     }
 
     /// The first port of a newcomer that is taken, and by whom.

@@ -5,7 +5,8 @@
 //! itself leaves as [`Work`] for the node, and comes back through [`Container::file_read`],
 //! [`Container::started`] and [`Container::stopped`]. Brokers share the node's transport and its connections to
 //! other servers, and nothing else: each is a role with its own ports, store and threads, and what happens to
-//! one of them does not concern the others (`spec/known-failures.md` KF-42).
+//! one of them does not concern the others (`spec/known-failures.md` KF-42). With `brokerOwnsLoop` they do not even
+//! share that: each has a node on a thread of its own ([`Place`]).
 
 mod config_requests;
 mod file;
@@ -36,15 +37,24 @@ pub enum Work {
     /// Read a text file; answered by [`Container::file_read`].
     Read { path: String },
     /// Open the store, bind the ports, start the broker; answered by [`Container::started`].
-    Start { file: Box<BrokerFile>, canonical: String },
+    Start { file: Box<BrokerFile>, canonical: String, owns_loop: bool },
     /// Stop the broker in order and let go of all it has; answered by [`Container::stopped`].
-    Stop { role: usize },
+    Stop { place: Place },
     /// A line for the console.
     Say(String),
     /// A line for the console's error stream.
     Complain(String),
     /// End the process in order, with this exit status.
     End { status: i32, why: String },
+}
+
+/// Where a broker runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A role of the container's own node.
+    Role(usize),
+    /// The node on the loop with this number.
+    Loop(usize),
 }
 
 /// Why a broker does not run.

@@ -2,7 +2,7 @@
 
 use super::file::{BrokerFile, Refusal};
 use super::members::{Identity, Kind};
-use super::{Container, StartError, Work};
+use super::{Container, Place, StartError, Work};
 use crate::wire::code::response;
 use crate::wire::headers::admin::{AddBroker, RemoveBroker};
 use crate::wire::{Frame, Reply, ReplyTo};
@@ -120,19 +120,20 @@ impl Container {
         let canonical = identity.to_string();
         self.step = Some(Step::Starting { kind: member.kind, identity, to });
         self.members.insert(member);
-        self.work.push_back(Work::Start { file: Box::new(file), canonical });
+        let owns_loop = self.settings.extensions.broker_owns_loop;
+        self.work.push_back(Work::Start { file: Box::new(file), canonical, owns_loop });
         Ok(())
     }
 
-    /// The outcome of [`Work::Start`]: the broker's role, or why there is none; then nothing of it is left.
-    pub fn started(&mut self, result: Result<usize, StartError>) {
+    /// The outcome of [`Work::Start`]: where the broker is, or why it is not; then nothing of it is left.
+    pub fn started(&mut self, result: Result<Place, StartError>) {
         let Some(Step::Starting { kind, identity, to }) = self.step.take() else {
             return;
         };
         match result {
-            Ok(role) => {
+            Ok(place) => {
                 if let Some(member) = self.members.get_mut(kind, &identity) {
-                    member.role = Some(role);
+                    member.place = Some(place);
                 }
                 tracing::info!("broker {identity} runs in the container");
                 match to {
@@ -188,12 +189,15 @@ impl Container {
     }
 
     fn begin_removal(&mut self, identity: Identity, to: ReplyTo) {
-        let found = self.members.find(&identity).and_then(|member| Some((member.kind, member.role?)));
+        let found = self
+            .members
+            .find(&identity)
+            .and_then(|member| Some((member.kind, member.identity.clone(), member.place?)));
         match found {
             None => self.reply(to, Reply::error(response::BROKER_NOT_EXIST, "Broker not exist")),
-            Some((kind, role)) => {
+            Some((kind, identity, place)) => {
                 tracing::info!("broker {identity} leaves the container");
-                self.work.push_back(Work::Stop { role });
+                self.work.push_back(Work::Stop { place });
                 self.step = Some(Step::Stopping { kind, identity, to });
             }
         }
@@ -207,5 +211,30 @@ impl Container {
         self.members.remove(kind, &identity);
         self.reply(to, Reply::success());
         self.advance();
+    }
+
+    /// A broker has ended by itself, and nothing of it is left: the others go on, and it can be added again.
+    pub fn ended(&mut self, place: Place, why: &str) {
+        let Some((kind, identity)) = self.members.at(place).map(|m| (m.kind, m.identity.clone())) else {
+            return;
+        };
+        tracing::error!(why, "broker {identity} has ended");
+        self.work.push_back(Work::Complain(format!(
+            "Broker [{}-{}] has ended: {why}",
+            identity.name, identity.id
+        )));
+        // One that was about to be removed is gone as asked.
+        if matches!(&self.step, Some(Step::Stopping { kind: of, identity: who, .. }) if *of == kind && *who == identity)
+        {
+            return self.stopped();
+        }
+        self.members.remove(kind, &identity);
+    }
+
+    /// The controller of a broker gave it this id.
+    pub fn elected(&mut self, place: Place, id: i64) {
+        if let Some(member) = self.members.at(place) {
+            member.elected_id = Some(id);
+        }
     }
 }

@@ -28,6 +28,7 @@ fn settings() -> ContainerSettings {
         server: NettyServerConfig { listen_port: PORT, ..NettyServerConfig::default() },
         client: NettyClientConfig::default(),
         file: Properties::parse("listenPort=10811\nnobodysKey=kept\n"),
+        extensions: Default::default(),
         path: Some("container.conf".into()),
         serialize_type: "JSON".into(),
         version: DataVersion::default(),
@@ -102,7 +103,7 @@ impl Bench {
         let Some(Work::Start { file, .. }) = self.work.pop() else {
             panic!("not started: {:?}", self.replies.last());
         };
-        self.container.started(Ok(role));
+        self.container.started(Ok(Place::Role(role)));
         self.drain();
         assert_eq!(self.replies.last().map(|reply| reply.1), Some(0));
         *file
@@ -244,13 +245,13 @@ fn brokers_come_and_go_one_at_a_time() {
     bench.runs(&broker("a", 20_000, ""), 4);
     bench.work.clear();
     let (leaving, coming) = (bench.remove("DefaultCluster:a:0"), bench.add("b.conf"));
-    assert!(matches!(bench.work[..], [Work::Stop { role: 4 }]), "{:?}", bench.work);
+    assert!(matches!(bench.work[..], [Work::Stop { place: Place::Role(4) }]), "{:?}", bench.work);
     bench.container.stopped();
     bench.drain();
     assert_eq!(bench.replies.last(), Some(&(leaving, 0, String::new())));
     assert!(matches!(&bench.work[1], Work::Read { path } if path == "b.conf"), "{:?}", bench.work);
     bench.read(&broker("a", 20_000, ""));
-    bench.container.started(Ok(4));
+    bench.container.started(Ok(Place::Role(4)));
     bench.drain();
     assert_eq!(bench.replies.last().map(|r| (r.0, r.1)), Some((coming, 0)));
     for wrong in ["DefaultCluster:a:1", "Other:a:0", "DefaultCluster:b:0"] {
@@ -268,13 +269,13 @@ fn brokers_come_and_go_one_at_a_time() {
 fn a_start_goes_through_all_files_in_order() {
     let mut bench = Bench::new(&["a.conf", "b.conf", "c.conf"]);
     bench.read(&broker("a", 20_000, ""));
-    bench.container.started(Ok(1));
+    bench.container.started(Ok(Place::Role(1)));
     bench.drain();
     bench.read(&broker("b", 30_000, ""));
     bench.container.started(Err(StartError::Open("its disk is gone".into())));
     bench.drain();
     bench.read(&broker("c", 30_000, ""));
-    bench.container.started(Ok(2));
+    bench.container.started(Ok(Place::Role(2)));
     bench.drain();
     let said: Vec<&str> = bench
         .work
@@ -314,7 +315,7 @@ fn mistakes_of_the_operator_end_the_start() {
     ] {
         let mut bench = Bench::new(&["a.conf", "b.conf", "c.conf"]);
         bench.read(&broker("a", 20_000, ""));
-        bench.container.started(Ok(1));
+        bench.container.started(Ok(Place::Role(1)));
         bench.drain();
         assert_eq!(end(&bench), None);
         bench.read(&text);
@@ -337,6 +338,7 @@ fn settings_of_the_container() {
         ("configBlackList=", BLACK),
         ("namesrvAddr=a:1", BLACK),
         ("listenPort=1", BLACK),
+        ("brokerOwnsLoop=true", BLACK),
     ] {
         bench.send(code::UPDATE_BROKER_CONFIG, Ext::new(), change);
         let (_, code, remark) = bench.replies.last().unwrap();
@@ -355,6 +357,10 @@ fn settings_of_the_container() {
         assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
     }
     assert!(text.lines().is_sorted());
+    assert!(
+        !text.contains("brokerOwnsLoop"),
+        "what the reference does not know is shown only where it is set"
+    );
     bench.container.handle(Now::default(), ServerIn::Saved { token, result: Ok(()) });
     bench.drain();
     assert_eq!(bench.replies.last(), Some(&(good, 0, String::new())));
@@ -405,7 +411,7 @@ quickcheck! {
                         return false;
                     }
                     if started {
-                        let result = if kind == 1 { Ok(1) } else { Err(StartError::Open("no".into())) };
+                        let result = if kind == 1 { Ok(Place::Role(1)) } else { Err(StartError::Open("no".into())) };
                         if result.is_ok() {
                             running.push((name, port));
                         }

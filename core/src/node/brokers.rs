@@ -9,9 +9,10 @@ use core::net::SocketAddr;
 
 use super::slot::Phase;
 use super::{DRAIN_MS, Listener, Node, Output, Role};
+use crate::broker::replicas::{Application, Identity, IdentityError};
 use crate::broker::settings::Settings;
 use crate::broker::{Broker, BrokerMeta};
-use crate::container::{StartError, Work};
+use crate::container::{Place, StartError, Work};
 use crate::store::Store;
 use crate::time::Now;
 use crate::wire::ConnId;
@@ -27,6 +28,24 @@ pub struct Opened<S> {
     pub seed: u64,
     /// `cluster_name_id`, which its log lines are marked with.
     pub canonical: String,
+    /// What its identity files say, for a broker with a controller.
+    pub identity: (Option<Identity>, Option<Application>),
+}
+
+impl<S: Store> Opened<S> {
+    /// The broker, looking for its controllers if it has any.
+    ///
+    /// # Errors
+    /// The identity files are another broker's; the store is handed back to be closed.
+    pub fn into_broker(self, now: Now) -> Result<Broker<S>, (IdentityError, S)> {
+        let Opened { settings, store, meta, store_host, seed, identity, .. } = self;
+        let controlled = settings.broker.enable_controller_mode;
+        let mut broker = Broker::new(settings, store, meta, store_host, seed, now);
+        match controlled.then(|| broker.join_controllers(now, identity.0, identity.1)) {
+            Some(Err(error)) => Err((error, broker.into_store())),
+            _ => Ok(broker),
+        }
+    }
 }
 
 /// The ports of a broker: its own and the fast one, two below.
@@ -52,10 +71,12 @@ impl<S: Store> Node<S> {
     pub(super) fn perform(&mut self, now: Now, container: usize, work: Work) {
         match work {
             Work::Read { path } => self.outputs.push_back(Output::ReadFile { role: container, path }),
-            Work::Start { file, canonical } => {
+            Work::Start { file, canonical, owns_loop: true } => self.start_loop(container, file, canonical),
+            Work::Start { file, canonical, owns_loop: false } => {
                 self.outputs.push_back(Output::OpenBroker { role: container, file, canonical });
             }
-            Work::Stop { role } => self.retire(now, container, role),
+            Work::Stop { place: Place::Role(role) } => self.retire(now, container, role),
+            Work::Stop { place: Place::Loop(id) } => self.leave_loop(id),
             Work::Say(line) => self.outputs.push_back(Output::Say { line, is_error: false }),
             Work::Complain(line) => self.outputs.push_back(Output::Say { line, is_error: true }),
             Work::End { status, why } => {
@@ -74,18 +95,28 @@ impl<S: Store> Node<S> {
                 return self.settle(now);
             }
         };
-        let Opened { settings, store, meta, store_host, seed, canonical } = opened;
         let role = self.vacant_slot();
-        let mut listeners = broker_listeners(&settings, role);
-        listeners.push(replication_listener(&settings, role));
+        let mut listeners = broker_listeners(&opened.settings, role);
+        listeners.push(replication_listener(&opened.settings, role));
         let replication = listeners.len() - 1;
-        let span = tracing::error_span!("broker", broker = canonical);
-        let broker = span.in_scope(|| Box::new(Broker::new(settings, store, meta, store_host, seed, now)));
-        self.roles[role] = Role::Broker(broker);
+        let span = tracing::error_span!("broker", broker = opened.canonical);
+        let elections = opened.settings.broker.enable_controller_mode;
+        match span.in_scope(|| opened.into_broker(now)) {
+            Ok(broker) => self.roles[role] = Role::Broker(Box::new(broker)),
+            Err((error, store)) => {
+                self.changing += 1;
+                let slot = &mut self.slots[role];
+                slot.container = Some(container);
+                slot.store = Some(store);
+                slot.phase = Phase::Closing { why: Some(StartError::Open(error.to_string())) };
+                return self.outputs.push_back(Output::CloseStore { role });
+            }
+        }
         let failed = self.stopping.then(|| "the process is stopping".to_owned());
         let slot = &mut self.slots[role];
         slot.span = Some(span);
         slot.container = Some(container);
+        (slot.elections, slot.elected) = (elections, None);
         slot.phase = Phase::Binding { waiting: listeners.len(), failed };
         self.changing += 1;
         for (at, listener) in listeners.into_iter().enumerate() {
@@ -141,7 +172,7 @@ impl<S: Store> Node<S> {
 
     fn broker_started(&mut self, now: Now, container: usize, result: Result<usize, StartError>) {
         if let Some(Role::Container(machine)) = self.roles.get_mut(container) {
-            machine.started(result);
+            machine.started(result.map(Place::Role));
         }
         self.drain_role(now, container);
     }
@@ -243,6 +274,7 @@ impl<S: Store> Node<S> {
         let why = why.take();
         slot.phase = Phase::Vacant;
         slot.span = None;
+        slot.elections = false;
         self.changing -= 1;
         let Some(container) = slot.container.take() else {
             return;

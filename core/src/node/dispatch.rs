@@ -88,10 +88,14 @@ impl<S: Store> Node<S> {
             }
             Input::Listening { listener, result } => self.listening(now, listener, result),
             Input::StoreClosed { role } => self.store_closed(now, role),
+            Input::LoopStarted { id, result } => self.loop_started(now, id, result),
+            Input::LoopEnded { id, why } => self.loop_ended(now, id, why),
+            Input::LoopElected { id, broker_id } => self.loop_elected(now, id, broker_id),
             Input::Shutdown => self.shut_down(now),
         }
         self.settle(now);
-        let stopped = || self.changing == 0 && self.roles.iter().all(super::Role::is_stopped);
+        let stopped =
+            || self.changing == 0 && self.loops.is_empty() && self.roles.iter().all(super::Role::is_stopped);
         if self.stopping && self.drain_by.is_none() && stopped() {
             self.drain_by = Some(now.mono.plus_ms(DRAIN_MS));
         }
@@ -99,6 +103,7 @@ impl<S: Store> Node<S> {
 
     pub(super) fn shut_down(&mut self, now: Now) {
         self.stopping = true;
+        self.stop_loops();
         for role in 0..self.roles.len() {
             match &mut self.slots[role].phase {
                 // It has not begun; its store is closed when the last port has answered.
@@ -313,6 +318,9 @@ impl<S: Store> Node<S> {
         }
         while let Some(work) = self.roles.get_mut(role).and_then(super::Role::poll_work) {
             self.perform(now, role, work);
+        }
+        if self.slots[role].elections {
+            self.note_election(now, role);
         }
     }
 

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use core::net::SocketAddr;
 
-use crate::container::BrokerFile;
+use super::NodeConfig;
+use crate::container::{BrokerFile, StartError};
 use crate::raft::RaftWrite;
 use crate::wire::ConnId;
 
@@ -30,6 +31,12 @@ pub enum Input<'a, D> {
     Listening { listener: usize, result: Result<(), String> },
     /// The store of a broker that is gone is closed.
     StoreClosed { role: usize },
+    /// The broker of [`Output::StartLoop`] serves, or its thread has ended without having got that far.
+    LoopStarted { id: usize, result: Result<(), StartError> },
+    /// A loop that had started is gone, with its sockets, files and threads; why, if nobody asked it to.
+    LoopEnded { id: usize, why: Option<String> },
+    /// The node on a loop has said [`Output::Elected`].
+    LoopElected { id: usize, broker_id: i64 },
     /// All writes of this role's raft log up to and including this one are durable, or this one failed and
     /// later ones were not tried.
     RaftWritten { role: usize, seq: u64, result: Result<(), String> },
@@ -96,6 +103,23 @@ pub enum Output<J> {
     /// Close this listener's socket.
     Unlisten {
         listener: usize,
+    },
+    /// Start a thread with a loop and a node of its own, and in it this broker; answer with [`Input::LoopStarted`], and,
+    /// after a success, some day with [`Input::LoopEnded`].
+    StartLoop {
+        id: usize,
+        file: Box<BrokerFile>,
+        canonical: String,
+        config: NodeConfig,
+    },
+    /// Give the node on a loop [`Input::Shutdown`].
+    StopLoop {
+        id: usize,
+    },
+    /// A controller gave the broker of a watched role this id.
+    Elected {
+        role: usize,
+        id: i64,
     },
     /// A line for the console.
     Say {

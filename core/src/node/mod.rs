@@ -9,6 +9,7 @@ mod brokers;
 mod calls;
 mod dispatch;
 mod input;
+mod loops;
 mod role;
 mod slot;
 mod stream;
@@ -25,6 +26,7 @@ use crate::store::Store;
 use crate::time::{Mono, Now, earliest};
 use crate::wire::{ConnId, Connection, Encoding, Head, Limits, Outbound};
 use calls::Calls;
+use loops::Loops;
 use slot::Slot;
 
 /// Stop reading from a peer that leaves this many bytes unread.
@@ -77,6 +79,8 @@ pub struct Node<S: Store> {
     /// Roles that come or go.
     changing: usize,
     free_listeners: Vec<usize>,
+    /// Brokers of a container in nodes of their own.
+    loops: Loops,
     /// Exit status and reason of a process that ends by its own decision.
     failure: Option<(i32, String)>,
     listeners: Vec<Listener>,
@@ -110,6 +114,7 @@ impl<S: Store> Node<S> {
             slots: Vec::new(),
             changing: 0,
             free_listeners: Vec::new(),
+            loops: Loops::default(),
             failure: None,
             listeners: Vec::new(),
             stream_listeners: BTreeSet::new(),

@@ -36,6 +36,10 @@ pub(super) struct Slot<S> {
     pub span: Option<tracing::Span>,
     /// Waiting to be taken by the frontend, to be closed.
     pub store: Option<S>,
+    /// A controller gives its broker ids, and somebody wants to know them.
+    pub elections: bool,
+    /// The last id passed on.
+    pub elected: Option<i64>,
 }
 
 impl<S> Slot<S> {
@@ -48,6 +52,8 @@ impl<S> Slot<S> {
             under_way: 0,
             span: None,
             store: None,
+            elections: false,
+            elected: None,
         }
     }
 

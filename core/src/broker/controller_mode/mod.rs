@@ -102,6 +102,13 @@ impl<S: Store> Broker<S> {
         self.controllers.as_ref().map(|mode| &mode.replicas)
     }
 
+    /// The id of the role a controller gave this broker: 0 for the master, its own otherwise.
+    #[must_use]
+    pub fn elected_id(&self) -> Option<i64> {
+        let has_role = self.controllers.is_some() && self.duty != Duty::Fenced;
+        has_role.then_some(self.settings.broker.broker_id)
+    }
+
     pub(super) fn tell_replicas(&mut self, now: Now, input: In) {
         if let Some(mode) = &mut self.controllers {
             mode.replicas.handle(now, input);

@@ -1,7 +1,10 @@
 //! Brokers that come and go in a running node.
 
+mod loops;
+
 use super::*;
-use crate::container::{Container, ContainerSettings};
+use crate::config::ContainerExtensions;
+use crate::container::{Container, ContainerSettings, StartError};
 use crate::store::memory::Warming;
 
 const CONF: &str = "brokerName=a\nlistenPort=20000\nbrokerIP1=127.0.0.1\nstorePathRootDir=/s/a\n";
@@ -17,10 +20,15 @@ struct Yard {
 
 impl Yard {
     fn new() -> Self {
+        Self::with_loops(false)
+    }
+
+    fn with_loops(owns_loop: bool) -> Self {
         let now = Now { mono: Mono(0).plus_ms(1_000), wall_ms: 1_700_000_000_000 };
         let mut node = Node::new(NodeConfig::default(), now);
         let settings = ContainerSettings {
             container: Default::default(),
+            extensions: ContainerExtensions { broker_owns_loop: owns_loop },
             server: NettyServerConfig { listen_port: 10_811, ..Default::default() },
             client: NettyClientConfig::default(),
             file: Properties::default(),
@@ -103,6 +111,7 @@ impl Yard {
             store_host: ([127, 0, 0, 1], 20_000).into(),
             seed: 1,
             canonical,
+            identity: (None, None),
         };
         self.node.broker_opened(self.now, role, Ok(Box::new(opened)));
         self.drain();
