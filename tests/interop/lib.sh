@@ -6,6 +6,8 @@ FAILED=0
 SKIPPED=0
 NS_PID=''
 BROKER_PID=''
+CONTAINER_PIDS=('' '')
+CONTAINER_KINDS=('' '')
 SUITE_PID=''
 NS_KIND=''
 BROKER_KIND=''
@@ -30,7 +32,7 @@ need() {
 
 jars_complete() {
   local part
-  for part in client tools broker namesrv; do
+  for part in client tools broker namesrv container; do
     [[ -e $JARS/rocketmq-$part-5.3.3.jar ]] || return 1
   done
 }
@@ -255,8 +257,11 @@ start_servers() { # NAMESRV-KIND BROKER-KIND
 stop_servers() {
   end_process "$SUITE_PID" KILL 5 || true
   end_process "$BROKER_PID" TERM 20 || true
+  # Java's takes 7 s for each broker; nobody looks at what it leaves.
+  local pid
+  for pid in "${CONTAINER_PIDS[@]}"; do { end_process "$pid" KILL 5 || true; } 2>/dev/null; done
   end_process "$NS_PID" TERM 20 || true
-  SUITE_PID='' BROKER_PID='' NS_PID=''
+  SUITE_PID='' BROKER_PID='' NS_PID='' CONTAINER_PIDS=('' '')
 }
 
 cleanup() {
@@ -265,7 +270,7 @@ cleanup() {
   if [[ -n ${KEEP:-} ]]; then echo "logs and stores are in $WORK" >&2; fi
   exec 2>/dev/null # bash announces each process that was killed
   local pid
-  for pid in "$SUITE_PID" "$BROKER_PID" "$NS_PID"; do
+  for pid in "$SUITE_PID" "$BROKER_PID" "${CONTAINER_PIDS[@]}" "$NS_PID"; do
     end_process "$pid" KILL 5 || true
   done
   if [[ -z ${KEEP:-} ]]; then rm -rf "$WORK"; fi
@@ -281,6 +286,8 @@ control() { # VERB ARGS...
     start-broker) start_broker "${2:-}" ;;
     stop-namesrv) stop_namesrv "$2" ;;
     start-namesrv) start_namesrv "${2:-}" ;;
+    stop-container) stop_container "$2" "$3" ;;
+    start-container) start_container "$2" ;;
     *) echo "unknown request $*"; return 1 ;;
   esac
 }
@@ -305,6 +312,7 @@ run_suite() { # LABEL NAMES...
     -Duser.home="$CELL/client-home" -Drocketmq.client.logRoot="$CELL/client-home/logs" \
     -Drocketmq.serialize.type="$SERIALIZE" -Dinterop.mqadmin="$MQADMIN" -Dinterop.broker="$BROKER_KIND" -Dinterop.handover="${HANDOVER:-}" \
     -Dinterop.golden="${GOLDEN:-}" -Dinterop.golden.signals="${GOLDEN_SIGNALS:-}" -Dinterop.conf="$CELL/broker.conf" \
+    -Dinterop.places="$CELL/places" -Dinterop.captures="$HERE/../golden/mqadmin" \
     -Djava.net.preferIPv4Stack=true -Drocketmq.client.rebalance.waitInterval=6000 \
     -cp "$CLASSES:$JARS/*" interop.Suite "127.0.0.1:$NS_PORT" "127.0.0.1:$BROKER_PORT" "$@" <"$in" >"$out" 2>"$log" &
   SUITE_PID=$!
@@ -378,6 +386,113 @@ cell() { # NAMESRV-KIND BROKER-KIND REGEX SET...
   else
     local name
     for name in "${names[@]}"; do report_failed "$label/$name" "servers did not start"; done
+  fi
+  stop_servers
+  if [[ -z ${KEEP:-} ]]; then rm -rf "$CELL"; fi
+}
+
+# ---------------------------------------------------------------- containers
+
+# A broker's file in $CELL/conf; further lines overrule.
+container_broker() { # FILE NAME PORT STORE LINES...
+  cat >"$CELL/conf/$1.conf" <<CONF
+brokerClusterName=DefaultCluster
+brokerName=$2
+listenPort=$3
+brokerIP1=127.0.0.1
+brokerIP2=127.0.0.1
+deleteWhen=04
+fileReservedTime=48
+flushDiskType=ASYNC_FLUSH
+storePathRootDir=$CELL/stores/$4
+storePathCommitLog=$CELL/stores/$4/commitlog
+mappedFileSizeCommitLog=16777216
+mappedFileSizeConsumeQueue=600000
+maxIndexNum=50000
+maxHashSlotNum=10000
+registerNameServerPeriod=10000
+CONF
+  local line
+  for line in "${@:5}"; do printf '%s\n' "$line" >>"$CELL/conf/$1.conf"; done
+}
+
+# Two containers crosswise, as conf/container/2container-2m-2s has them, and files of brokers to be added or refused.
+write_container_configs() {
+  local -a cross=(totalReplicas=2 inSyncReplicas=2 minInSyncReplicas=1 enableAutoInSyncReplicas=true slaveReadEnable=true
+    brokerHeartbeatInterval=1000 brokerNotActiveTimeoutMillis=5000 sendHeartbeatTimeoutMillis=1000 enableSlaveActingMaster=true)
+  local -a master=(brokerId=0 brokerRole=SYNC_MASTER "${cross[@]}") slave=(brokerId=1 brokerRole=SLAVE "${cross[@]}")
+  local a=$BROKER_PORT b as bs e es containers=() n
+  mkdir -p "$CELL/conf"
+  take_ports; b=$PORT
+  take_ports; as=$PORT
+  take_ports; bs=$PORT
+  take_ports; e=$PORT
+  take_ports; es=$PORT
+  take_ports; containers[1]=$PORT
+  take_ports; containers[2]=$PORT
+  container_broker a-in-1 broker-a "$a" c1/a "${master[@]}"
+  container_broker b-in-1 broker-b "$bs" c1/b "${slave[@]}"
+  container_broker a-in-2 broker-a "$as" c2/a "${slave[@]}"
+  container_broker b-in-2 broker-b "$b" c2/b "${master[@]}"
+  container_broker e1 broker-e "$e" e1
+  container_broker e2same-port broker-e2 "$e" e2
+  take_ports
+  container_broker e3same-store broker-e3 "$PORT" e1
+  container_broker e4dup broker-e4 "$PORT" e4 duplicationEnable=true
+  container_broker e5slave0 broker-e5 "$PORT" e5 brokerRole=SLAVE brokerId=0
+  container_broker e6repl broker-e6 "$PORT" e6 totalReplicas=1 inSyncReplicas=2
+  container_broker e7ctl broker-e7 "$PORT" e7 enableControllerMode=true brokerRole=SLAVE brokerId=0
+  container_broker e8slave broker-e "$es" e8 brokerRole=SLAVE brokerId=1
+  for n in 1 2; do
+    printf '%s\n' "listenPort=${containers[n]}" "namesrvAddr=127.0.0.1:$NS_PORT" fetchNamesrvAddrByAddressServer=false \
+      "brokerConfigPaths=$CELL/conf/a-in-$n.conf:$CELL/conf/b-in-$n.conf" >"$CELL/conf/container$n.conf"
+  done
+  printf '%s\n' supportActingMaster=true >>"$CELL/namesrv.conf"
+  printf '%s\n' "container1=127.0.0.1:${containers[1]}" "container2=127.0.0.1:${containers[2]}" "confs=$CELL/conf" \
+    "broker-a=127.0.0.1:$a" "broker-a-slave=127.0.0.1:$as" "broker-b=127.0.0.1:$b" "broker-b-slave=127.0.0.1:$bs" \
+    "broker-e=127.0.0.1:$e" "broker-e-slave=127.0.0.1:$es" >"$CELL/places"
+}
+
+start_container() { # NUMBER [KIND]
+  local kind=${2:-${CONTAINER_KINDS[$1 - 1]}} command
+  CONTAINER_KINDS[$1 - 1]=$kind
+  if [[ $kind == java ]]; then
+    java_server 512m container.BrokerContainerStartup -c "$CELL/conf/container$1.conf"
+    command=("${JAVA_SERVER[@]}")
+  else
+    command=("$(binary "$kind")" container -c "$CELL/conf/container$1.conf")
+  fi
+  # It says this last: of its two brokers the master of broker-b is in the second container.
+  launch "container $1" "$kind" "$CELL/container$1.$((++LAUNCHES)).log" \
+    "Broker [broker-b-$((2 - $1))] boot success. serializeType=$SERVER_SERIALIZE" "${command[@]}" || return 1
+  CONTAINER_PIDS[$1 - 1]=$STARTED
+}
+
+stop_container() { # NUMBER SIGNAL
+  local pid=${CONTAINER_PIDS[$1 - 1]}
+  CONTAINER_PIDS[$1 - 1]=''
+  { end_process "$pid" "$2" 60; } 2>/dev/null || { echo "container $1 did not end within 60 s of SIG$2"; return 1; }
+}
+
+# A container of ours and one of Java's, each with a master and the slave of the other's.
+container_cell() { # OURS REGEX
+  local -a names
+  mapfile -t names < <(scenarios "$2" container)
+  ((${#names[@]})) || return 0
+  local failed_before=$FAILED name
+  SERVER_SERIALIZE=${SERVER_SERIALIZE_OPTION:-$SERIALIZE}
+  prepare_cell
+  write_container_configs
+  if start_namesrv "$1" && start_container 2 java && start_container 1 "$1"; then
+    BROKER_KIND=$1
+    run_suite "$1+java/$SERIALIZE" "${names[@]}"
+    if ((FAILED > failed_before)); then
+      echo "    | end of the containers' logs:"
+      excerpt "$(ls -t "$CELL"/container1.*.log | head -n 1)" 15
+      excerpt "$(ls -t "$CELL"/container2.*.log | head -n 1)" 15
+    fi
+  else
+    for name in "${names[@]}"; do report_failed "$1+java/$SERIALIZE/$name" "servers did not start"; done
   fi
   stop_servers
   if [[ -z ${KEEP:-} ]]; then rm -rf "$CELL"; fi

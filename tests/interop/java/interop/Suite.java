@@ -77,6 +77,7 @@ public final class Suite {
         AdminTools.register();
         Restarts.register();
         GoldenHandover.register();
+        Containers.register();
         if (args.length == 1 && args[0].equals("--list")) {
             ALL.forEach((name, scenario) -> REPORT.println(scenario.set + " " + name));
             return;
