@@ -57,6 +57,14 @@ pub fn load(
         container.namesrv_addr = Some(addrs.to_owned());
     }
     load::check_name_servers(container.namesrv_addr.as_deref())?;
+    if container.fetch_namesrv_addr_by_address_server && container.namesrv_addr.is_none() {
+        // Nobody would ever find these brokers.
+        return Err(HostError::Value {
+            key: "fetchNamesrvAddrByAddressServer",
+            value: "true".to_owned(),
+            why: "is not served; expected false, and the NameServers in namesrvAddr".to_owned(),
+        });
+    }
     let port = server.listen_port;
     if port < 3 {
         return Err(HostError::Value {

@@ -239,6 +239,19 @@ fn wrong_files_end_the_start(frontend: Frontend) {
     assert!(status == Some(253) && said.contains("invalid replicas number"), "{status:?} {said}");
     let (status, said) = start(&folder.join("none.conf"));
     assert!(status == Some(255) && said.contains("none.conf"), "{status:?} {said}");
+    let paths = conf(&folder, "bn", "").0;
+    let (status, said) = start(&format!("{paths}\nfetchNamesrvAddrByAddressServer=true"));
+    assert!(status == Some(253) && said.contains("fetchNamesrvAddrByAddressServer"), "{status:?} {said}");
+    let (status, said) = start(&format!("{paths}\nbrokerOwnLoop=true"));
+    assert!(
+        status == Some(255) && said.contains("brokerOwnsLoop"),
+        "the key that was meant: {status:?} {said}"
+    );
+    let (status, said) = start(&folder.join(""));
+    assert!(
+        status == Some(255) && said.contains("addBroker properties empty"),
+        "a folder: {status:?} {said}"
+    );
     let out = Server::run(frontend, &["container"]);
     assert_eq!(out.status.code(), Some(255));
     let out = Server::run(frontend, &["container", "-h"]);
