@@ -58,12 +58,6 @@ impl Controller {
         self.live.heard(now.mono, &broker, &beat);
         self.probes.heard(&broker);
         self.notices.known(&broker.name, id, beat.epoch);
-        if let Some(lease) = header.lease_released {
-            self.leases.released(&broker.name, lease);
-            if let Some(handover) = self.handovers.get_mut(&broker.name) {
-                handover.due = handover.due.min(now.mono);
-            }
-        }
         self.touched.insert(broker.name.clone());
         if frame.is_oneway() {
             return None;
@@ -89,11 +83,13 @@ impl Controller {
     /// Leadership is proved: who is still master, and is to stay it, gets a lease.
     pub(super) fn renew(&mut self, now: Mono, state: &ControllerState, asked: Vec<Asked>) {
         for Asked { to, broker, heard, timeout_ms } in asked {
-            let is_master = state.get(&broker.name).is_some_and(|set| set.sync.master == Some(broker.id));
+            let sync = state.get(&broker.name).map(|set| &set.sync);
+            let epoch = sync.filter(|sync| sync.master == Some(broker.id)).map(|sync| sync.master_epoch);
             let stays = !self.proposals.elects(&broker.name) && !self.handovers.contains_key(&broker.name);
             let lives = self.live.is_alive(now, &broker) && !self.probes.is_dead(&broker);
-            let grant = (self.ready && is_master && stays && lives)
-                .then(|| self.leases.grant(&broker.name, heard, timeout_ms));
+            let grant = epoch
+                .filter(|_| self.ready && stays && lives)
+                .map(|epoch| self.leases.grant(&broker.name, epoch, heard, timeout_ms));
             self.reply(to, requests::heart_beat(self.ready, grant));
         }
     }

@@ -12,8 +12,9 @@ pub const LEASE_RESERVE_MS: u64 = 200;
 /// A lease as this controller gave it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Grant {
-    pub id: i64,
     pub lease_ms: u64,
+    /// Of the mastership it is given for.
+    pub epoch: i32,
     until: Mono,
 }
 
@@ -21,35 +22,23 @@ pub(super) struct Grant {
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     grants: BTreeMap<String, Grant>,
-    last_id: i64,
 }
 
 impl Leases {
-    /// Starts numbering anew; numbers of two leaders do not meet, as long as they do not begin in the same
-    /// millisecond with the same node id.
-    pub fn begin(&mut self, wall_ms: i64, node: u64) {
+    /// A new leader knows of none; it waits as long as any may last.
+    pub fn begin(&mut self) {
         self.grants.clear();
-        let node = i64::try_from(node & 0xff).unwrap_or(0);
-        self.last_id = self.last_id.max((wall_ms.clamp(0, 1 << 42) << 20) | (node << 12));
     }
 
     /// Gives the master of `name`, heard at `heard`, a lease.
-    pub fn grant(&mut self, name: &str, heard: Mono, timeout_ms: u64) -> Grant {
+    pub fn grant(&mut self, name: &str, epoch: i32, heard: Mono, timeout_ms: u64) -> Grant {
         // It ends before silence is taken for death.
         let lease_ms = LEASE_MS.min(timeout_ms.saturating_mul(2) / 3);
-        self.last_id = self.last_id.saturating_add(1);
         let until = heard.plus_ms(lease_ms + LEASE_RESERVE_MS);
         let until = self.grants.get(name).map_or(until, |last| last.until.max(until));
-        let grant = Grant { id: self.last_id, lease_ms, until };
+        let grant = Grant { lease_ms, epoch, until };
         self.grants.insert(name.to_owned(), grant);
         grant
-    }
-
-    /// The broker gives its leases up to this one back.
-    pub fn released(&mut self, name: &str, id: i64) {
-        if self.grants.get(name).is_some_and(|grant| grant.id == id) {
-            self.grants.remove(name);
-        }
     }
 
     /// Until when the master of `name` may still act on a lease.

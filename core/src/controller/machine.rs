@@ -36,7 +36,8 @@ pub enum ControllerIn<'a> {
     /// The outcome of a [`ControllerOut::Propose`]; the state passed along has it applied.
     Proposed { token: u64, result: Result<Bytes, ProposeError> },
     /// Who leads. `ready`: this member does, and its state holds everything acknowledged before.
-    Leadership { leader: Option<NodeId>, ready: bool },
+    /// `term` is raft's.
+    Leadership { leader: Option<NodeId>, term: u64, ready: bool },
 }
 
 /// What a controller asks for.
@@ -56,6 +57,8 @@ pub struct Controller {
     pub(super) settings: AllSettings,
     pub(super) leader: Option<NodeId>,
     pub(super) ready: bool,
+    /// The last term this controller led in.
+    led: Option<u64>,
     pub(super) live: Liveness,
     pub(super) leases: Leases,
     pub(super) probes: Probes,
@@ -95,6 +98,7 @@ impl Controller {
             settings: AllSettings { controller, server, file },
             leader: None,
             ready: false,
+            led: None,
             live: Liveness::default(),
             leases: Leases::default(),
             probes: Probes::default(),
@@ -120,7 +124,9 @@ impl Controller {
         match input {
             ControllerIn::Server(input) => self.server(now, state, input),
             ControllerIn::Proposed { token, result } => self.proposed(now, state, token, result),
-            ControllerIn::Leadership { leader, ready } => self.leadership(now, state, leader, ready),
+            ControllerIn::Leadership { leader, term, ready } => {
+                self.leadership(now, state, leader, term, ready);
+            }
         }
         self.turn(now, state);
         self.promised = self.deadline();
@@ -192,7 +198,14 @@ impl Controller {
         }
     }
 
-    fn leadership(&mut self, now: Now, state: &ControllerState, leader: Option<NodeId>, ready: bool) {
+    fn leadership(
+        &mut self,
+        now: Now,
+        state: &ControllerState,
+        leader: Option<NodeId>,
+        term: u64,
+        ready: bool,
+    ) {
         self.leader = leader;
         if self.ready == ready {
             return;
@@ -203,8 +216,13 @@ impl Controller {
         self.retry_at.clear();
         if ready {
             tracing::info!("this controller leads");
-            self.leases.begin(now.wall_ms, self.group.own.0);
-            self.grace_until = self.grace_until.max(now.mono.plus_ms(GRACE_MS));
+            // A leader that was in doubt for a moment, in the same term, has no predecessor: it has given all leases
+            // there are, and has heard heartbeats all the while.
+            if self.led != Some(term) {
+                self.led = Some(term);
+                self.leases.begin();
+                self.grace_until = self.grace_until.max(now.mono.plus_ms(GRACE_MS));
+            }
             self.touched.extend(state.iter().map(|(name, _)| name.to_owned()));
         } else {
             tracing::info!("this controller does not lead any more");

@@ -60,7 +60,11 @@ impl Member {
         let message_bytes = defaults.message_bytes.min(frame_bytes.saturating_sub(HEADER_BYTES));
         let config = RaftConfig { message_bytes, ..defaults };
         let raft = RaftNode::start(group.own, members, ControllerState::default(), image, config, seed, now)?;
-        controller.handle(now, &raft.state(), ControllerIn::Leadership { leader: None, ready: false });
+        controller.handle(
+            now,
+            &raft.state(),
+            ControllerIn::Leadership { leader: None, term: 0, ready: false },
+        );
         let mut member = Member {
             raft,
             controller,
@@ -136,7 +140,7 @@ impl Member {
 
     /// Leads no more and takes no more part in the group.
     pub fn shutdown(&mut self, now: Now) {
-        self.tell(now, ControllerIn::Leadership { leader: None, ready: false });
+        self.tell(now, ControllerIn::Leadership { leader: None, term: 0, ready: false });
         for token in core::mem::take(&mut self.proposals).into_keys() {
             self.tell(now, ControllerIn::Proposed { token, result: Err(ProposeError::Stopped) });
         }
@@ -237,13 +241,13 @@ impl Member {
             RaftOut::Leader { leader, term, ready } => {
                 tracing::info!(leader = ?leader.map(|id| id.0), term, ready, "controller group");
                 if !self.stopping {
-                    self.tell(now, ControllerIn::Leadership { leader, ready });
+                    self.tell(now, ControllerIn::Leadership { leader, term, ready });
                 }
             }
             RaftOut::Failed { why } => {
                 self.failed = true;
                 tracing::error!(why, "this controller takes no part in its group until it is started again");
-                self.tell(now, ControllerIn::Leadership { leader: None, ready: false });
+                self.tell(now, ControllerIn::Leadership { leader: None, term: 0, ready: false });
             }
         }
     }

@@ -81,12 +81,12 @@ fn need<T>(field: Option<T>, name: &'static str) -> Result<T, Reply> {
     })
 }
 
-/// The answer to a heartbeat; `isLeader`, `leaseMillis` and `leaseId` are ours.
+/// The answer to a heartbeat; `isLeader` and, with a lease, `leaseMillis` and `masterEpoch` are ours.
 pub(super) fn heart_beat(leads: bool, grant: Option<Grant>) -> Reply {
     let mut ext = Ext::new().with("isLeader", leads);
     if let Some(grant) = grant {
         ext.put("leaseMillis", i64::try_from(grant.lease_ms).unwrap_or(0));
-        ext.put("leaseId", grant.id);
+        ext.put("masterEpoch", grant.epoch);
     }
     Reply::success().with_remark("Heart beat success").with_ext(ext)
 }
@@ -206,6 +206,14 @@ impl Controller {
                     });
                     self.propose(now, event.encode(), Waiter::Reelect(to, ext, name.to_owned()));
                     return Ok(None);
+                }
+                // Two brokers with one identity file, say: the one that lives keeps its id.
+                Some(known) if self.live.is_alive(now, &broker_id(name, set, id)) => {
+                    let remark = format!(
+                        "BrokerId: {id} of broker-set: {name} is in use by the broker at {known}, which is alive; \
+                         {address} needs an id of its own"
+                    );
+                    return Err(Reply::error(response::CONTROLLER_BROKER_ID_INVALID, remark).with_ext(ext));
                 }
                 Some(_) => {
                     let event = Event::UpdateBrokerAddress(UpdateBrokerAddressEvent {

@@ -45,7 +45,8 @@ pub enum RaftIn {
     /// All writes up to and including this one are durable, or this one failed and later ones were not tried.
     /// A failed write ends the member's work until it is started again from what the disk holds.
     Persisted { seq: u64, result: Result<(), String> },
-    /// A command for the log; answered by [`RaftOut::Proposed`] with the same token.
+    /// A command for the log; answered by [`RaftOut::Proposed`] with the same token. An empty one asks whether this
+    /// member leads at a moment after now, and writes nothing.
     Propose { token: u64, command: Bytes },
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, MutexGuard};
 
 use bytes::Bytes;
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
-use openraft::{Config, OptionalSend, Raft, ServerState, SnapshotPolicy};
+use openraft::{Config, OptionalSend, Raft, ReadPolicy, ServerState, SnapshotPolicy};
 use openraft_rt::WatchReceiver;
 
 use super::hub::{Hub, ImageError, Inner, Waiter};
@@ -251,10 +251,19 @@ impl<S: RaftState> RaftNode<S> {
         let (Some(raft), hub) = (self.raft(), self.hub.clone()) else { return };
         self.waiting.insert(token);
         self.spawn(async move {
-            let result = match raft.client_write(Blob(command)).await {
-                Ok(done) => Ok(done.data.0),
-                Err(error) if error.forward_to_leader().is_some() => Err(ProposeError::Unknown),
-                Err(_) => Err(ProposeError::Stopped),
+            let result = if command.is_empty() {
+                // Most of the group, asked after this moment, says that nobody else leads: no entry, nothing to sync.
+                match raft.ensure_linearizable(ReadPolicy::ReadIndex).await {
+                    Ok(_) => Ok(Bytes::new()),
+                    Err(error) if error.fatal().is_some() => Err(ProposeError::Stopped),
+                    Err(_) => Err(ProposeError::Unknown),
+                }
+            } else {
+                match raft.client_write(Blob(command)).await {
+                    Ok(done) => Ok(done.data.0),
+                    Err(error) if error.forward_to_leader().is_some() => Err(ProposeError::Unknown),
+                    Err(_) => Err(ProposeError::Stopped),
+                }
             };
             hub.with(|inner| inner.outputs.push_back(RaftOut::Proposed { token, result }));
         });

@@ -57,7 +57,18 @@ impl Replicas {
             Asked::Elect => self.refused(now, "an election", &answer),
             Asked::Heartbeat(round) if ok && self.controllers.leader() == Some(to.as_str()) => {
                 self.heard = true;
-                if self.rounds.contains_key(&round) {
+                if let Some(sent) = self.rounds.get(&round).copied() {
+                    match protocol::granted(&answer) {
+                        protocol::Granted::Unsaid => {}
+                        // The answer to the question changes what is known, not the lease.
+                        protocol::Granted::Nothing => drop(self.rounds.remove(&round)),
+                        protocol::Granted::Lease(ms, epoch) => {
+                            self.rounds.remove(&round);
+                            if self.mastership().is_some() && epoch == self.known.epoch {
+                                self.lease.renew(sent, Some(ms));
+                            }
+                        }
+                    }
                     let info = self.names.replica_info();
                     self.call(to, Asked::Info(round), info, self.heartbeat_wait_ms);
                 }
@@ -181,7 +192,7 @@ impl Replicas {
             && self.controllers.leader() == Some(to)
             && self.mastership().is_some()
         {
-            self.lease.renew(sent);
+            self.lease.renew(sent, None);
         }
     }
 

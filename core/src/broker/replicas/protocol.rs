@@ -148,6 +148,23 @@ pub(super) fn leader(answer: &Command) -> Option<(String, bool)> {
     Some((address, own))
 }
 
+/// What a controller of ours says in its answer to a heartbeat.
+pub(super) enum Granted {
+    /// It is one of the reference, which says nothing.
+    Unsaid,
+    Nothing,
+    /// A lease of so many milliseconds for the mastership of this epoch.
+    Lease(u64, i32),
+}
+
+pub(super) fn granted(answer: &Command) -> Granted {
+    match (number(answer, "leaseMillis"), number(answer, "masterEpoch")) {
+        (Some(ms), Some(epoch)) => Granted::Lease(ms, epoch),
+        _ if answer.ext_text("isLeader").is_some() => Granted::Nothing,
+        _ => Granted::Unsaid,
+    }
+}
+
 /// Whether a controller (1010) may elect a replica from outside the SyncStateSet.
 pub(super) fn elects_unclean(answer: &Command) -> Option<bool> {
     let text = core::str::from_utf8(&answer.body).ok()?;

@@ -26,6 +26,7 @@ struct Bench {
     told: Vec<(String, Command)>,
     probes: Vec<(u64, String)>,
     opaque: i32,
+    term: u64,
 }
 
 impl Bench {
@@ -51,6 +52,7 @@ impl Bench {
             told: Vec::new(),
             probes: Vec::new(),
             opaque: 0,
+            term: 1,
         };
         bench.lead(true);
         bench.pass(3_000);
@@ -59,7 +61,7 @@ impl Bench {
 
     fn lead(&mut self, ready: bool) {
         let leader = if ready { NodeId(0) } else { NodeId(1) };
-        self.give(ControllerIn::Leadership { leader: Some(leader), ready });
+        self.give(ControllerIn::Leadership { leader: Some(leader), term: self.term, ready });
     }
 
     fn give(&mut self, input: ControllerIn<'_>) {

@@ -120,6 +120,34 @@ fn all_disks_but_one_lost_is_not_taken_for_a_new_group() {
     assert!(!sim.node(NodeId(0)).is_voter() && !sim.node(NodeId(1)).is_voter());
 }
 
+/// An empty command asks whether this member leads; brokers ask it every second.
+#[test]
+fn proof_of_leadership_costs_no_write_and_a_leader_without_followers_has_none() {
+    let mut sim = Sim::new(9, 3, RaftConfig::default(), CALM);
+    sim.commit(3);
+    sim.run_ms(1_000);
+    let leader = sim.leader().unwrap();
+    let disks: Vec<_> = sim.slots.values().map(|slot| slot.disk.clone()).collect();
+    for _ in 0..20 {
+        sim.ask(leader);
+        sim.run_ms(50);
+    }
+    assert_eq!((sim.proved, sim.refused), (20, 0));
+    let later: Vec<_> = sim.slots.values().map(|slot| slot.disk.clone()).collect();
+    assert_eq!(disks, later, "a proof writes");
+    // Cut off before the question is asked: whatever it believes of itself, it gets no proof.
+    sim.cut_off(leader);
+    sim.ask(leader);
+    sim.run_ms(3_000);
+    assert_eq!(sim.proved, 20);
+    sim.heal();
+    let mut alone = Sim::new(10, 1, RaftConfig::default(), CALM);
+    let leader = alone.await_leader(3_000);
+    alone.ask(leader);
+    alone.run_ms(100);
+    assert_eq!(alone.proved, 1);
+}
+
 #[test]
 fn an_idle_group_is_quiet() {
     let mut sim = Sim::new(8, 3, RaftConfig::default(), CALM);

@@ -95,6 +95,8 @@ pub struct Sim {
     proposed: BTreeMap<u64, String>,
     pub acked: BTreeMap<String, u64>,
     pub refused: u64,
+    /// Questions that were answered with yes.
+    pub proved: u64,
 }
 
 impl Sim {
@@ -115,6 +117,7 @@ impl Sim {
             proposed: BTreeMap::new(),
             acked: BTreeMap::new(),
             refused: 0,
+            proved: 0,
         };
         for n in 0..members {
             sim.boot(NodeId(n));
@@ -182,6 +185,13 @@ impl Sim {
         self.input(to, RaftIn::Propose { token, command: text.into() });
     }
 
+    /// Has a member prove that it leads.
+    pub fn ask(&mut self, to: NodeId) {
+        self.next_token += 1;
+        self.proposed.insert(self.next_token, String::new());
+        self.input(to, RaftIn::Propose { token: self.next_token, command: Bytes::new() });
+    }
+
     fn drain(&mut self, id: NodeId) {
         while let Some(output) = self.slots.get_mut(&id).and_then(|s| s.node.as_mut()?.poll()) {
             match output {
@@ -196,6 +206,7 @@ impl Sim {
                 RaftOut::Proposed { token, result } => {
                     let text = self.proposed.remove(&token).expect("answered once");
                     match result {
+                        Ok(_) if text.is_empty() => self.proved += 1,
                         Ok(place) => {
                             let place = String::from_utf8_lossy(&place).parse().expect("an index");
                             self.note(place);

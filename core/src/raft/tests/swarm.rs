@@ -37,6 +37,7 @@ fn history(seed: u64) -> (u64, usize) {
         for _ in 0..sim.rng.random_range(0..4) {
             let to = sim.leader().unwrap_or(any);
             sim.propose(to);
+            sim.ask(to);
         }
         let pause = sim.rng.random_range(10..150);
         sim.run_ms(pause);

@@ -3,8 +3,7 @@
 use crate::header;
 
 header! {
-    /// `BrokerHeartbeatRequestHeader` (code 904 to a controller). `lease_released` is ours: the last lease the
-    /// broker gives back before its time.
+    /// `BrokerHeartbeatRequestHeader` (code 904 to a controller).
     ControllerHeartbeat {
         cluster_name: Option<&'a str> = "clusterName",
         broker_addr: Option<&'a str> = "brokerAddr",
@@ -15,7 +14,6 @@ header! {
         confirm_offset: Option<i64> = "confirmOffset",
         heartbeat_timeout_mills: Option<i64> = "heartbeatTimeoutMills",
         election_priority: Option<i32> = "electionPriority",
-        lease_released: Option<i64> = "leaseReleased",
     }
 }
 
