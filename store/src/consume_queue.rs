@@ -605,6 +605,10 @@ impl ConsumeQueue {
         if target < self.end && target >= self.first {
             return if self.entry_at(offset) == Some(entry) { Ok(()) } else { self.replace(target, entry) };
         }
+        if self.end == self.first && target > self.end && self.files_end > self.first {
+            // emptied with its log, which goes on elsewhere: what is between was never here
+            self.remove_all_files()?;
+        }
         if self.files_end <= self.first {
             // the queue starts here: fill the first file up to the entry
             self.end = self.file_of(target);

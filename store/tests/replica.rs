@@ -119,6 +119,45 @@ fn a_replica_may_begin_with_a_later_file() {
     }
 }
 
+/// KF-38: its master has thrown away what it would need next, so it is emptied and goes on where the master's log begins;
+/// queues go on with the offsets the master has there.
+#[test]
+fn kf_38_an_emptied_replica_goes_on_at_a_later_file() {
+    let (left, right) = (Scratch::new(), Scratch::new());
+    let (mut master, _) = master(left.path(), 30, 1);
+    let (mut replica, _) = open(small_config(right.path()));
+    follow(&master, &mut replica, 100).unwrap();
+    let old_end = replica.log_bounds().max;
+    grow(&mut master, 90, 2);
+    let from = master.last_file();
+    assert!(from > old_end);
+    let start = replica.log_bounds().min;
+    replica.truncate_to(now(1), start).unwrap();
+    assert_eq!((replica.log_bounds().min, replica.log_bounds().max), (start, start));
+    // A crash here leaves an empty log, which may go on anywhere as well.
+    drop(replica);
+    let (mut replica, _) = open(small_config(right.path()));
+    let bounds = replica.log_bounds();
+    assert_eq!(bounds.min, bounds.max);
+    let bytes = master.log_slice(from, 1 << 20).unwrap();
+    replica.append_raw(now(2), from, &bytes).unwrap();
+    run_jobs(&mut replica, now(2));
+    follow(&master, &mut replica, 100).unwrap();
+    for _ in 0..2 {
+        assert_eq!((replica.log_bounds().min, replica.log_bounds().max), (from, master.log_bounds().max));
+        for (topic, id, bounds) in queues(&replica) {
+            let all = master.queue_bounds(&topic, id, u64::MAX).unwrap();
+            assert!(bounds.max == all.max && bounds.min > 0, "{topic}-{id}: {bounds:?} of {all:?}");
+            let (own, theirs) = (drain(&replica, &topic, id), drain(&master, &topic, id));
+            assert!(theirs.ends_with(&own) && own.len() as i64 == bounds.max - bounds.min, "{topic}-{id}");
+        }
+        assert!(replica.query_index(TOPICS[0], "1-3", 8, 0, i64::MAX).records.is_empty());
+        assert_eq!(replica.query_index(TOPICS[2], "2-89", 8, 0, i64::MAX).records.len(), 1);
+        drop(replica);
+        replica = open(small_config(right.path())).0;
+    }
+}
+
 #[test]
 fn damage_on_the_way_is_named_and_can_be_cut() {
     let (left, right) = (Scratch::new(), Scratch::new());

@@ -46,7 +46,7 @@ pub enum MasterError {
     #[error("the replica says its log ends at byte {said}, this one ends at byte {end}")]
     BeyondEnd { said: u64, end: u64 },
     #[error(
-        "the replica asks for byte {asked}, this log begins at byte {start}: it has to be emptied to follow"
+        "the replica is at byte {asked} still, this log begins at byte {start}: it has to begin anew there"
     )]
     Pruned { asked: u64, start: u64 },
     #[error("nothing was heard of the replica for {0} ms")]
@@ -195,7 +195,12 @@ impl Master {
             self.next = match max {
                 0 if self.from_last_file => view.log.last_file(),
                 0 => start,
-                asked if asked < start => return Err(MasterError::Pruned { asked, start }),
+                // What it lacks is gone here. The first frame tells where this log begins; a replica of ours begins
+                // anew there, one of the reference gives the connection up (KF-38).
+                asked if asked < start => {
+                    tracing::warn!(asked, start, "a replica asks for what this log has no more");
+                    start
+                }
                 asked => asked,
             };
             self.requested = Some(max);

@@ -63,6 +63,10 @@ pub enum SlaveError {
         "no epoch is in both logs, so nothing tells where they part; this log has to be emptied by hand to follow"
     )]
     NothingInCommon,
+    #[error(
+        "this log ends at byte {end}, the master's begins at byte {start}: what is between is gone; beginning anew there"
+    )]
+    Outside { end: u64, start: u64 },
     #[error("nothing was heard of the master for {0} ms")]
     Silent(u64),
     #[error("{0}")]
@@ -77,6 +81,10 @@ enum Phase {
     Handshake,
     /// Connected; the log is being cut.
     Truncating(u64),
+    /// The log lies before the epochs the master still knows; it was asked where its log begins.
+    Asking,
+    /// Not connected; the log is being emptied, since it ends before the master's begins (KF-38).
+    Emptying,
     Transfer,
 }
 
@@ -88,13 +96,15 @@ pub struct Slave {
     address: Option<String>,
     phase: Phase,
     epochs: EpochCache,
-    /// Kept until the cut they belong to is done.
+    /// The master's, from its handshake.
     agreed: EpochCache,
-    /// Next byte of the log.
+    /// Next byte of the log; 0 for an empty one, wherever it would go on.
     end: u64,
     /// Up to where may be acknowledged: durable, when the flush mode says so (KF-10).
     ackable: u64,
     reported: Option<u64>,
+    /// No frame of this connection was taken yet.
+    first: bool,
     unsaved: u32,
     /// The epoch file could not be written: what is on disk is not what is in `epochs`.
     stale_file: bool,
@@ -131,6 +141,7 @@ impl Slave {
             end,
             ackable,
             reported: None,
+            first: true,
             unsaved: 0,
             stale_file: false,
             inbound: BytesMut::new(),
@@ -181,6 +192,12 @@ impl Slave {
         self.error.take()
     }
 
+    /// Drops epochs that ended before this byte, the first of the log; true when there were any, and the file is to be
+    /// written.
+    pub fn drop_epochs_before(&mut self, start: u64) -> bool {
+        self.epochs.drop_before(start)
+    }
+
     /// Where the master is. A connection to another address is dropped at once.
     pub fn set_address(&mut self, now: Now, address: Option<String>) {
         let address = address.filter(|address| !address.is_empty());
@@ -212,7 +229,7 @@ impl Slave {
 
     /// The connection is gone, or could not be made.
     pub fn disconnected(&mut self, now: Now) {
-        if !matches!(self.phase, Phase::Idle(_)) {
+        if !matches!(self.phase, Phase::Idle(_) | Phase::Emptying) {
             self.reset(now.mono.plus_ms(RETRY_MS));
         }
     }
@@ -223,21 +240,33 @@ impl Slave {
         self.report(now, false);
     }
 
-    /// The cut asked for is done and durable; the log ends at `end`.
+    /// The cut asked for is done and durable; the log ends at `end`, 0 if nothing is left of it.
     pub fn truncated(&mut self, now: Now, result: Result<u64, String>) {
-        let Phase::Truncating(agreed) = self.phase else { return };
+        let (agreed, emptied) = match self.phase {
+            Phase::Truncating(agreed) => (agreed, false),
+            Phase::Emptying => (0, true),
+            _ => return,
+        };
         match result {
             Ok(end) => {
                 self.end = end;
                 self.ackable = self.ackable.min(end);
                 let mut epochs = self.epochs.clone();
                 epochs.drop_from_offset(agreed);
-                epochs.adopt(&core::mem::take(&mut self.agreed), agreed);
+                if emptied {
+                    self.reset(now.mono);
+                    self.set_epochs(epochs);
+                    return self.tick(now);
+                }
+                epochs.adopt(&self.agreed, agreed);
                 self.phase = Phase::Transfer;
                 self.set_epochs(epochs);
                 self.report(now, true);
             }
-            Err(why) => self.fail(now, SlaveError::Local(why)),
+            Err(why) => {
+                self.phase = if emptied { Phase::Idle(now.mono.plus_ms(RETRY_MS)) } else { self.phase };
+                self.fail(now, SlaveError::Local(why));
+            }
         }
     }
 
@@ -261,7 +290,7 @@ impl Slave {
 
     /// Takes bytes from the master.
     pub fn received(&mut self, now: Now, data: &[u8]) {
-        if matches!(self.phase, Phase::Idle(_) | Phase::Dialling) {
+        if matches!(self.phase, Phase::Idle(_) | Phase::Dialling | Phase::Emptying) {
             return;
         }
         self.last_read = now.mono;
@@ -291,17 +320,29 @@ impl Slave {
         {
             match (message, self.phase) {
                 (FromMaster::Answer { max, epochs, .. }, Phase::Handshake) => {
-                    self.answered(max, epochs)?;
+                    self.answered(now, max, epochs)?;
                 }
                 (FromMaster::Answer { .. }, _) => return Err(SlaveError::OutOfPlace("handshake answer")),
                 (FromMaster::Frame(..), Phase::Handshake) => {
                     return Err(SlaveError::OutOfPlace("transfer frame"));
                 }
-                (FromMaster::Frame(head, body), _) => {
-                    if head.offset.is_some() {
-                        self.enter_epoch(head.epoch)?;
-                    }
+                (FromMaster::Frame(head, body), phase) => {
                     if let Some(first) = head.offset {
+                        if self.is_outside(first) {
+                            self.begin_anew(first);
+                            return Ok(());
+                        }
+                        if phase == Phase::Asking {
+                            return Err(SlaveError::NothingInCommon);
+                        }
+                        if self.end == 0 && first > 0 {
+                            // The epochs of a log that begins in the middle of the master's.
+                            let mut epochs = self.epochs.clone();
+                            epochs.adopt(&self.agreed, first);
+                            epochs.drop_before(first);
+                            self.set_epochs(epochs);
+                        }
+                        self.enter_epoch(head.epoch)?;
                         self.take_bytes(first, body)?;
                     }
                     self.out.push_back(SlaveOut::Confirm(head.confirm.min(self.end)));
@@ -312,13 +353,35 @@ impl Slave {
         Ok(())
     }
 
-    fn answered(&mut self, max: u64, epochs: EpochCache) -> Result<(), SlaveError> {
+    fn answered(&mut self, now: Now, max: u64, epochs: EpochCache) -> Result<(), SlaveError> {
         let agreed = self.epochs.consistent_point(self.end, &epochs, max);
-        let agreed = agreed.ok_or(SlaveError::NothingInCommon)?.min(self.end);
+        let before = epochs.entries().first().is_some_and(|first| self.end <= first.start);
         self.agreed = epochs;
+        if agreed.is_none() && before {
+            // All epochs in common may have been dropped with their part of the log. A report of nothing is answered
+            // with the log from its first byte on; it is not appended unless this log is empty.
+            self.phase = Phase::Asking;
+            self.send(now, FromSlave::Report(0).encode());
+            return Ok(());
+        }
+        let agreed = agreed.ok_or(SlaveError::NothingInCommon)?.min(self.end);
         self.phase = Phase::Truncating(agreed);
         self.out.push_back(SlaveOut::TruncateTo(agreed));
         Ok(())
+    }
+
+    /// Whether the master's log begins behind the end of this one.
+    fn is_outside(&mut self, first: u64) -> bool {
+        core::mem::replace(&mut self.first, false) && self.end != 0 && first > self.end
+    }
+
+    /// Has the log emptied: nothing joins it to what the master has, and of what it holds the set has let go. Only where
+    /// a controller answers for it that the two belong together.
+    fn begin_anew(&mut self, start: u64) {
+        self.error = Some(SlaveError::Outside { end: self.end, start });
+        self.out.push_back(SlaveOut::Close);
+        self.phase = Phase::Emptying;
+        self.out.push_back(SlaveOut::TruncateTo(0));
     }
 
     fn enter_epoch(&mut self, entry: EpochEntry) -> Result<(), SlaveError> {
@@ -379,7 +442,7 @@ impl Slave {
     }
 
     fn drop_connection(&mut self, retry_at: Mono) {
-        if !matches!(self.phase, Phase::Idle(_)) {
+        if !matches!(self.phase, Phase::Idle(_) | Phase::Emptying) {
             self.out.push_back(SlaveOut::Close);
         }
         self.reset(retry_at);
@@ -388,6 +451,7 @@ impl Slave {
     fn reset(&mut self, retry_at: Mono) {
         self.phase = Phase::Idle(retry_at);
         self.reported = None;
+        self.first = true;
         self.inbound = BytesMut::new();
     }
 
@@ -401,8 +465,8 @@ impl Slave {
                     self.out.push_back(SlaveOut::Dial(address));
                 }
             }
-            Phase::Idle(_) | Phase::Dialling => {}
-            Phase::Handshake | Phase::Truncating(_) | Phase::Transfer => {
+            Phase::Idle(_) | Phase::Dialling | Phase::Emptying => {}
+            Phase::Handshake | Phase::Truncating(_) | Phase::Asking | Phase::Transfer => {
                 let silent = now.mono.ms_since(self.last_read);
                 if silent > self.config.housekeeping_ms {
                     self.fail(now, SlaveError::Silent(silent));
@@ -421,7 +485,7 @@ impl Slave {
         let silent = self.last_read.plus_ms(self.config.housekeeping_ms + 1);
         match self.phase {
             Phase::Idle(at) => (self.address.is_some() && self.unsaved == 0).then_some(at),
-            Phase::Dialling => None,
+            Phase::Dialling | Phase::Emptying => None,
             Phase::Transfer if self.unsaved == 0 => {
                 earliest(Some(silent), Some(self.last_write.plus_ms(self.config.heartbeat_ms + 1)))
             }

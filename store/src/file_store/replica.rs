@@ -47,7 +47,10 @@ impl FileStore {
         if !offset.is_multiple_of(file_size) {
             return Err(RawError::Misplaced { given: offset, file_size });
         }
-        self.log.begin_at(offset).map_err(|error| {
+        // Queues may still hold entries of records that retention has taken; they would have to be joined to the next
+        // ones by entries that lead nowhere.
+        let emptied = self.queues.iter_mut().try_for_each(|(_, _, queue)| queue.drop_from(0));
+        emptied.and_then(|()| self.log.begin_at(offset)).map_err(|error| {
             self.fail("empty log", &error);
             RawError::Io(error.to_string())
         })?;

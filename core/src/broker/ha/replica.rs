@@ -14,7 +14,7 @@ impl<S: Store> Broker<S> {
         if self.ha.is_controller_mode() || self.ha.role != Role::Slave {
             return;
         }
-        let (end, safe) = (self.store.log_bounds().max, self.kept_end());
+        let (end, safe) = (self.replica_end(), self.kept_end());
         self.ha.slave = Some(self.ha.slave_machine(&self.settings, None, now, end, safe));
         // a name server's word counts only where nothing is configured (`spec/ha.md#a3`)
         let address = self.configured_master();
@@ -133,7 +133,7 @@ impl<S: Store> Broker<S> {
             }
         }
         if let Some(error) = self.ha.slave.as_mut().and_then(crate::ha::slave::Slave::take_error) {
-            tracing::warn!(%error, "the connection to the master is given up; next try in 5 s");
+            tracing::warn!(%error, "the connection to the master is given up");
         }
         if self.ha.slave.is_some() {
             if self.store.log_bounds().max != before {
@@ -145,7 +145,7 @@ impl<S: Store> Broker<S> {
 
     /// Tells the replica machine how far the log is, and how much of it may be acknowledged (KF-10).
     pub(in crate::broker) fn log_moved(&mut self, now: Now) {
-        let (end, kept) = (self.store.log_bounds().max, self.kept_end());
+        let (end, kept) = (self.replica_end(), self.kept_end());
         if let Some(slave) = &mut self.ha.slave {
             slave.log(now, end, kept);
             // its report follows at once
@@ -160,7 +160,7 @@ impl<S: Store> Broker<S> {
 
     fn take_bytes(&mut self, now: Now, at: u64, data: &[u8]) {
         let Err(error) = self.store.append_raw(now, at, data) else { return };
-        let end = self.store.log_bounds().max;
+        let end = self.replica_end();
         if let RawError::Damaged { .. } = error {
             // what is behind the last good record leads nowhere and must not be built upon
             self.ha.cut = Some(self.store.whole_end());
@@ -174,8 +174,9 @@ impl<S: Store> Broker<S> {
     /// Cuts the log when that is asked for and possible, and rolls back what was derived from the rest (KF-15).
     pub(in crate::broker) fn try_cut(&mut self, now: Now) {
         let Some(offset) = self.ha.cut else { return };
-        let before = self.store.log_bounds().max;
-        let result = self.store.truncate_to(now, offset);
+        let bounds = self.store.log_bounds();
+        let before = bounds.max;
+        let result = self.store.truncate_to(now, offset.max(bounds.min));
         if result == Err(TruncateError::Busy) {
             return;
         }
@@ -185,15 +186,18 @@ impl<S: Store> Broker<S> {
             tracing::warn!(from = before, to = end, "the log was cut: its master never had the rest");
             self.roll_back(now);
         }
+        let (end, kept) = (self.replica_end(), self.kept_end());
         let result = result.map(|()| end).map_err(|error| error.to_string());
         if let Some(slave) = &mut self.ha.slave {
             slave.truncated(now, result);
-            slave.log(
-                now,
-                end,
-                self.store.log_bounds().durable.min(end).max(if self.settings.sync_flush { 0 } else { end }),
-            );
+            slave.log(now, end, kept.min(end));
         }
+    }
+
+    /// Where this replica's log ends as its master is told: an empty log ends nowhere, and may go on anywhere.
+    pub(super) fn replica_end(&self) -> u64 {
+        let bounds = self.store.log_bounds();
+        if bounds.min == bounds.max { 0 } else { bounds.max }
     }
 
     /// Offsets that point behind the end of their queue go back to it, and references to records that are gone

@@ -166,7 +166,7 @@ impl<S: Store> Broker<S> {
             self.ha.role = Role::Slave;
         }
         if self.ha.slave.is_none() {
-            let (end, kept) = (self.store.log_bounds().max, self.kept_end());
+            let (end, kept) = (self.replica_end(), self.kept_end());
             self.ha.slave = Some(self.ha.slave_machine(&self.settings, Some(own), now, end, kept));
         }
         self.follow_address(now, address);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::{HaEvent, Mode, Role};
 use crate::broker::Broker;
+use crate::broker::persist::File;
 use crate::ha::master::{Heard, Master, MasterProtocol, Source, View};
 use crate::store::Store;
 use crate::time::{Mono, Now};
@@ -235,6 +236,20 @@ impl<S: Store> Broker<S> {
             && self.ha.cut.is_none()
         {
             slave.tick(now);
+        }
+        self.drop_old_epochs(now);
+    }
+
+    /// Epochs of which retention has taken the last byte go too (`truncatePrefixByOffset`).
+    fn drop_old_epochs(&mut self, now: Now) {
+        let start = self.store.log_bounds().min;
+        let gone = match &mut self.ha.slave {
+            Some(slave) => slave.drop_epochs_before(start),
+            None => self.ha.epochs.drop_before(start),
+        };
+        if gone {
+            self.persist.mark(File::Epochs);
+            self.start_saves(now);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::HaConfig;
 use super::super::epoch::EpochCache;
-use super::super::master::{Heard, Master, MasterError, MasterProtocol, View};
+use super::super::master::{Heard, Master, MasterError, MasterProtocol, Source as _, View};
 use super::super::slave::{Slave, SlaveError, SlaveOut, SlaveProtocol};
 use super::{Log, at, cache};
 
@@ -68,8 +68,11 @@ impl Pair {
                     }
                     SlaveOut::TruncateTo(to) => {
                         self.cuts.push(to);
-                        self.slave_log.bytes.truncate(to as usize);
-                        self.slave.truncated(at(ms), Ok(self.slave_log.end()));
+                        let (start, end) = self.slave_log.bounds();
+                        self.slave_log.bytes.truncate(to.clamp(start, end) as usize);
+                        let end = self.slave_log.end();
+                        // an empty log ends nowhere
+                        self.slave.truncated(at(ms), Ok(if end == start { 0 } else { end }));
                     }
                     SlaveOut::SaveEpochs(epochs) => {
                         self.saved.push(epochs);
@@ -78,6 +81,10 @@ impl Pair {
                         }
                     }
                     SlaveOut::Append { at: from, data } => {
+                        if self.slave_log.start == self.slave_log.end() {
+                            self.slave_log.start = from;
+                            self.slave_log.bytes.resize(from as usize, 0);
+                        }
                         assert_eq!(from, self.slave_log.end());
                         self.slave_log.bytes.extend_from_slice(&data);
                         let end = self.slave_log.end();
@@ -193,11 +200,51 @@ fn lies_end_the_session() {
     assert!(matches!(fresh.pump(at(20_001), 100, &view), Err(MasterError::Silent(_))));
 }
 
+/// KF-38: what the replica lacks is gone on its master. It begins anew where the master's log begins, whether the two
+/// still have an epoch in common or not.
 #[test]
-fn a_replica_that_lost_the_master_s_beginning_is_told() {
-    let mut pair = Pair::new(true, &[(1, 0)], b"0123", &[(1, 0)], b"0123456789");
-    pair.master_log.start = 6;
-    assert_eq!(pair.run(0), Err(MasterError::Pruned { asked: 4, start: 6 }));
+fn kf_38_a_replica_outside_the_master_s_log_begins_anew() {
+    for theirs in [&[(1, 0), (4, 8)][..], &[(4, 8)]] {
+        let mut pair = Pair::new(true, &[(1, 0)], b"0123", theirs, b"0123456789abcdef");
+        pair.master_log.start = 10;
+        pair.run(0).unwrap();
+        assert_eq!(pair.cuts.last(), Some(&0), "emptied");
+        let told = pair.slave.take_error();
+        assert_eq!(told, Some(SlaveError::Outside { end: 4, start: 10 }));
+        assert!(pair.slave_log.bytes.is_empty() && pair.slave.epochs().entries().is_empty());
+        // It comes again at once, and is sent what there is, under the epochs that are true of it.
+        pair.master =
+            Master::new(MasterProtocol::AutoSwitch, HaConfig { batch: 7, ..HaConfig::default() }, at(1));
+        pair.slave.tick(at(1));
+        assert_eq!(pair.slave.poll(), Some(SlaveOut::Dial("m:1".into())));
+        pair.slave.connected(at(1));
+        pair.run(1).unwrap();
+        assert_eq!(pair.slave_log.bytes[10..], *b"abcdef");
+        assert_eq!(pair.slave.epochs().entries(), [super::EpochEntry { epoch: 4, start: 8 }]);
+        assert_eq!(pair.acked.last(), Some(&16));
+        assert_eq!(pair.slave.take_error(), None);
+    }
+}
+
+/// Only a log that ends before the master's begins is given up: one that overlaps it, with nothing in common, may hold
+/// what is nowhere else.
+#[test]
+fn a_log_with_nothing_in_common_is_not_emptied() {
+    let mut pair = Pair::new(true, &[(2, 0)], b"01234567", &[(4, 8)], b"0123456789abcdef");
+    pair.master_log.start = 4;
+    pair.run(0).unwrap();
+    assert_eq!(pair.slave.take_error(), Some(SlaveError::NothingInCommon));
+    assert_eq!((pair.cuts.len(), &pair.slave_log.bytes[..]), (0, &b"01234567"[..]));
+    // Nor is one that retention overtakes while it follows; it comes again and is told where to begin.
+    let mut slow = Pair::new(true, &[(1, 0)], b"0123", &[(1, 0)], b"0123456789");
+    let view = View { log: &slow.master_log.clone(), epochs: &slow.epochs.clone(), confirm: 0 };
+    let shake =
+        super::super::wire::FromSlave::Handshake { from_last_file: false, async_learner: false, id: 2 };
+    slow.master.received(at(0), &shake.encode(), &view, |_| {}).unwrap();
+    slow.master.received(at(0), &super::super::wire::FromSlave::Report(4).encode(), &view, |_| {}).unwrap();
+    slow.master_log.start = 6;
+    let view = View { log: &slow.master_log, epochs: &slow.epochs, confirm: 0 };
+    assert_eq!(slow.master.pump(at(1), 100, &view), Err(MasterError::Pruned { asked: 4, start: 6 }));
 }
 
 #[test]
