@@ -8,6 +8,8 @@ use sansmq_tests::sim::{Plan, Scenario, run, run_many};
 const HISTORIES: u64 = 500;
 /// Seeds of each scenario.
 const SEEDS: u64 = 6;
+/// Of those that take long, or differ little from seed to seed.
+const FEW: u64 = 3;
 
 fn asked(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -29,9 +31,13 @@ fn random_histories_keep_every_promise() {
 }
 
 fn scenario(scenario: Scenario) {
-    let tally = run_many(Plan { seed: 1, scenario, ..Plan::default() }, SEEDS, 1);
+    scenario_of(scenario, SEEDS);
+}
+
+fn scenario_of(scenario: Scenario, seeds: u64) {
+    let tally = run_many(Plan { seed: 1, scenario, ..Plan::default() }, seeds, 1);
     let failed: Vec<_> = tally.failed.iter().map(|report| (report.seed, &report.broken)).collect();
-    assert!(tally.acknowledged > SEEDS * 10);
+    assert!(tally.acknowledged > seeds * 10);
     assert!(failed.is_empty(), "{scenario:?}: {failed:#?}");
 }
 
@@ -78,6 +84,31 @@ fn kf_15_what_points_into_the_log_is_cut_with_it() {
 #[test]
 fn kf_22_committed_offsets_do_not_fall_back() {
     scenario(Scenario::Kf22);
+}
+
+#[test]
+fn kf_30_a_hung_master_is_replaced_and_a_dead_follower_changes_nothing() {
+    scenario_of(Scenario::Kf30, FEW);
+}
+
+#[test]
+fn kf_31_an_election_nobody_heard_of_is_found_out() {
+    scenario_of(Scenario::Kf31, FEW);
+}
+
+#[test]
+fn kf_33_two_masters_may_die_one_after_the_other() {
+    scenario_of(Scenario::Kf33, FEW);
+}
+
+#[test]
+fn kf_38_a_replica_that_was_away_past_retention_follows_again() {
+    scenario_of(Scenario::Kf38, FEW);
+}
+
+#[test]
+fn a_mastership_that_is_handed_over_loses_nothing() {
+    scenario_of(Scenario::Handover, FEW);
 }
 
 #[test]

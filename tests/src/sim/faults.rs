@@ -1,5 +1,4 @@
-//! What goes wrong: single faults, histories drawn from the seed, and one scenario for each known failure of the
-//! reference (`docs`: KF numbers).
+//! What goes wrong: single faults, and histories drawn from the seed.
 
 use super::world::{Event, World};
 use super::{BROKERS, CLIENT, CONTROLLERS, MS, setup};
@@ -40,49 +39,6 @@ pub enum Death {
     Kill,
     PowerOff,
     Hang,
-}
-
-/// What a history is about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Scenario {
-    /// Anything.
-    #[default]
-    Random,
-    Kf01,
-    Kf02,
-    Kf04,
-    Kf05,
-    Kf06,
-    Kf12,
-    Kf13,
-    Kf15,
-    Kf22,
-}
-
-impl Scenario {
-    pub const ALL: [(&'static str, Scenario); 10] = [
-        ("random", Scenario::Random),
-        ("kf-01", Scenario::Kf01),
-        ("kf-02", Scenario::Kf02),
-        ("kf-04", Scenario::Kf04),
-        ("kf-05", Scenario::Kf05),
-        ("kf-06", Scenario::Kf06),
-        ("kf-12", Scenario::Kf12),
-        ("kf-13", Scenario::Kf13),
-        ("kf-15", Scenario::Kf15),
-        ("kf-22", Scenario::Kf22),
-    ];
-
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|entry| entry.0 == name).map(|entry| entry.1)
-    }
-
-    /// Whether messages may be lost, as configured.
-    #[must_use]
-    pub fn may_lose(self) -> bool {
-        self == Scenario::Kf15
-    }
 }
 
 /// After this long everybody knows that a broker is gone.
@@ -199,7 +155,7 @@ impl World {
     }
 
     /// Faults of a random history, spread over this time.
-    fn draw(&mut self, ms: u64, power: bool) {
+    pub(super) fn draw(&mut self, ms: u64, power: bool) {
         let mut disks = 1;
         for _ in 0..self.dice.between(2, 7) {
             let at = self.dice.roll(ms);
@@ -244,144 +200,5 @@ impl World {
             self.after(0, Fault::Cut(other.clone(), one.clone()));
         }
         Fault::Cut(one, other)
-    }
-
-    /// Cuts these off from the other servers, both ways.
-    fn part(&mut self, some: &[usize]) {
-        let others: Vec<usize> = (0..CLIENT).filter(|machine| !some.contains(machine)).collect();
-        self.strike(Fault::Cut(some.to_vec(), others.clone()));
-        self.strike(Fault::Cut(others, some.to_vec()));
-    }
-
-    /// Lets the history happen that a scenario is about; the cluster is whole when it begins.
-    pub(super) fn play(&mut self, scenario: Scenario, power: bool) {
-        let master = self.master().unwrap_or(BROKERS.start);
-        let slaves: Vec<usize> = BROKERS.filter(|machine| *machine != master).collect();
-        match scenario {
-            Scenario::Random => {
-                let ms = self.dice.between(3_000, 11_000);
-                self.draw(ms, power);
-                self.pass(ms);
-            }
-            Scenario::Kf01 => {
-                // A master that was cut off has a dead tail; the power fails while it cuts that, again and again.
-                self.part(&[master]);
-                self.pass(4_000);
-                self.strike(Fault::Mend);
-                for _ in 0..4 {
-                    let operations = self.dice.roll(60);
-                    self.strike(Fault::PowerAtDisk(master, operations));
-                    let ms = self.dice.between(500, 3_000);
-                    self.pass(ms);
-                }
-            }
-            Scenario::Kf02 => {
-                // Epochs in which nothing is written, while an old master goes on writing where they begin.
-                self.client.pace_ms = 2_000;
-                self.part(&[master]);
-                self.pass(4_500);
-                for _ in 0..2 {
-                    self.strike(Fault::Master(Death::Kill, 200));
-                    let ms = self.dice.between(1_000, 3_000);
-                    self.pass(ms);
-                }
-                self.client.pace_ms = 20;
-                self.pass(1_000);
-                self.strike(Fault::Mend);
-                self.pass(2_000);
-            }
-            Scenario::Kf04 => {
-                // The set grows and shrinks while the controllers' answers do not get through; then the master dies.
-                for _ in 0..3 {
-                    let down = self.dice.between(100, 1_500);
-                    self.strike(Fault::Kill(slaves[0], down));
-                    let ms = self.dice.between(50, 1_500);
-                    self.pass(ms);
-                    self.strike(Fault::Cut(CONTROLLERS.collect(), vec![master]));
-                    let ms = self.dice.between(100, 2_500);
-                    self.pass(ms);
-                    self.strike(Fault::Kill(slaves[1], 300));
-                    if self.dice.one_in(2) {
-                        self.strike(Fault::Mend);
-                    }
-                }
-                self.strike(Fault::Kill(master, 6_000));
-                self.pass(5_000);
-            }
-            Scenario::Kf05 => {
-                // A stale master is read from; a replica comes back between handshake and first acknowledgement.
-                for _ in 0..6 {
-                    self.strike(Fault::Reset(slaves[0]));
-                    let ms = self.dice.between(1, 400);
-                    self.pass(ms);
-                }
-                self.part(&[master]);
-                self.pass(5_000);
-                self.strike(Fault::Mend);
-                self.pass(1_000);
-            }
-            Scenario::Kf06 => {
-                // The master and one controller on one side, the rest on the other; the clients reach both.
-                let controller = self.dice.roll(3) as usize;
-                if self.dice.one_in(2) {
-                    self.part(&[master, controller]);
-                } else {
-                    let others: Vec<usize> =
-                        (0..CLIENT).filter(|m| *m != master && *m != controller).collect();
-                    self.strike(Fault::Cut(vec![master, controller], others));
-                }
-                if self.dice.one_in(3) {
-                    self.strike(Fault::Hang(master, 3_300));
-                }
-                let ms = self.dice.between(3_000, 9_000);
-                self.pass(ms);
-            }
-            Scenario::Kf12 => {
-                // One replica stays behind; the others die. It must not be elected.
-                self.strike(Fault::Cut(vec![slaves[0]], vec![master, slaves[1]]));
-                self.strike(Fault::Cut(vec![master, slaves[1]], vec![slaves[0]]));
-                let ms = self.dice.between(1_000, 5_000);
-                self.pass(ms);
-                self.strike(Fault::Kill(master, 7_000));
-                let ms = self.dice.roll(200);
-                self.pass(ms);
-                self.strike(Fault::Kill(slaves[1], 5_000));
-                self.strike(Fault::Mend);
-                self.pass(4_500);
-            }
-            Scenario::Kf13 => {
-                // Topics are made while masters come and go.
-                for _ in 0..3 {
-                    for _ in 0..3 {
-                        self.make_topic();
-                    }
-                    let ms = self.dice.roll(60);
-                    self.pass(ms);
-                    let death = if power { Death::PowerOff } else { Death::Kill };
-                    self.strike(Fault::Master(death, 2_500));
-                    let ms = self.dice.between(2_000, 6_000);
-                    self.pass(ms);
-                }
-            }
-            Scenario::Kf15 => {
-                // The replica that is behind becomes master, as configured: what points to the log is cut with it.
-                self.strike(Fault::Cut(vec![slaves[0]], vec![master, slaves[1]]));
-                self.strike(Fault::Cut(vec![master, slaves[1]], vec![slaves[0]]));
-                self.pass(6_000);
-                self.strike(Fault::Kill(master, 8_000));
-                self.strike(Fault::Kill(slaves[1], 8_000));
-                self.pass(9_000);
-            }
-            Scenario::Kf22 => {
-                // Offsets are committed, a while passes, the master goes, and comes back.
-                self.client.pace_ms = 30;
-                self.pass(3_000);
-                let kept = self.oracle.commits.clone();
-                self.pass(2_000);
-                self.strike(Fault::Kill(master, 5_000));
-                self.pass(8_000);
-                self.oracle.kept = kept;
-            }
-        }
     }
 }

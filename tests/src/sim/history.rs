@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::dice::Dice;
-use super::faults::Scenario;
+use super::scenarios::Scenario;
 use super::world::{Settings, World};
 use super::{CLIENT, MS};
 
@@ -53,8 +53,8 @@ pub fn run(plan: Plan) -> Report {
         ["allAckInSyncStateSet=true\n", "inSyncReplicas=2\nminInSyncReplicas=2\nallAckInSyncStateSet=true\n"];
     let latency = dice.pick(&[(MS / 10, MS), (MS, 5 * MS), (MS / 10, 30 * MS)]);
     let settings = Settings {
-        brokers: format!("flushDiskType={flush}\n{}", dice.pick(&sets)),
-        controllers: format!("enableElectUncleanMaster={lossy}\n"),
+        brokers: format!("flushDiskType={flush}\n{}{}", dice.pick(&sets), plan.scenario.broker_lines()),
+        controllers: format!("enableElectUncleanMaster={}\n", plan.scenario.is_unclean()),
         latency,
     };
     let skew = dice.pick(&[0, 0, 20]);

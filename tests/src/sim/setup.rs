@@ -19,7 +19,7 @@ use sansmq_store::{FileStore, RaftDisk};
 use super::CONTROLLERS;
 
 pub const NAMESRV_PORT: u16 = 9_876;
-const CONTROLLER_PORT: u16 = 9_878;
+pub const CONTROLLER_PORT: u16 = 9_878;
 pub const BROKER_PORT: u16 = 10_911;
 pub const BROKER_NAME: &str = "broker-a";
 

@@ -1,0 +1,327 @@
+//! What a history is about: anything, or one known failure of the reference (`docs/known-failures.md`).
+
+use sansmq_core::store::Store as _;
+use sansmq_core::wire::Command;
+use sansmq_core::wire::code::request;
+
+use super::faults::{Death, Fault};
+use super::world::World;
+use super::{BROKERS, CLIENT, CONTROLLERS, setup};
+use crate::messages::ext;
+
+/// What a history is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scenario {
+    /// Anything.
+    #[default]
+    Random,
+    Kf01,
+    Kf02,
+    Kf04,
+    Kf05,
+    Kf06,
+    Kf12,
+    Kf13,
+    Kf15,
+    Kf22,
+    Kf30,
+    Kf31,
+    Kf33,
+    Kf38,
+    Handover,
+}
+
+impl Scenario {
+    pub const ALL: [(&'static str, Scenario); 15] = [
+        ("random", Scenario::Random),
+        ("kf-01", Scenario::Kf01),
+        ("kf-02", Scenario::Kf02),
+        ("kf-04", Scenario::Kf04),
+        ("kf-05", Scenario::Kf05),
+        ("kf-06", Scenario::Kf06),
+        ("kf-12", Scenario::Kf12),
+        ("kf-13", Scenario::Kf13),
+        ("kf-15", Scenario::Kf15),
+        ("kf-22", Scenario::Kf22),
+        ("kf-30", Scenario::Kf30),
+        ("kf-31", Scenario::Kf31),
+        ("kf-33", Scenario::Kf33),
+        ("kf-38", Scenario::Kf38),
+        ("handover", Scenario::Handover),
+    ];
+
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|entry| entry.0 == name).map(|entry| entry.1)
+    }
+
+    /// Whether messages may be lost, as configured.
+    #[must_use]
+    pub fn may_lose(self) -> bool {
+        matches!(self, Scenario::Kf15 | Scenario::Kf38)
+    }
+
+    /// Whether a replica from outside the in-sync set may be elected.
+    #[must_use]
+    pub fn is_unclean(self) -> bool {
+        self == Scenario::Kf15
+    }
+
+    /// Further lines of the brokers' configuration.
+    #[must_use]
+    pub fn broker_lines(self) -> &'static str {
+        if self == Scenario::Kf38 {
+            "fileReservedTime=0\nflushIntervalConsumeQueue=100\nflushConsumeQueueThoroughInterval=500\n"
+        } else {
+            ""
+        }
+    }
+}
+
+impl World {
+    /// Cuts these off from the other servers, both ways.
+    fn part(&mut self, some: &[usize]) {
+        let others: Vec<usize> = (0..CLIENT).filter(|machine| !some.contains(machine)).collect();
+        self.strike(Fault::Cut(some.to_vec(), others.clone()));
+        self.strike(Fault::Cut(others, some.to_vec()));
+    }
+
+    /// Lets the history happen that a scenario is about; the cluster is whole when it begins.
+    pub(super) fn play(&mut self, scenario: Scenario, power: bool) {
+        let master = self.master().unwrap_or(BROKERS.start);
+        let slaves: Vec<usize> = BROKERS.filter(|machine| *machine != master).collect();
+        match scenario {
+            Scenario::Random => {
+                let ms = self.dice.between(3_000, 11_000);
+                self.draw(ms, power);
+                self.pass(ms);
+            }
+            Scenario::Kf01 => {
+                // A master that was cut off has a dead tail; the power fails while it cuts that, again and again.
+                self.part(&[master]);
+                self.pass(4_000);
+                self.strike(Fault::Mend);
+                for _ in 0..4 {
+                    let operations = self.dice.roll(60);
+                    self.strike(Fault::PowerAtDisk(master, operations));
+                    let ms = self.dice.between(500, 3_000);
+                    self.pass(ms);
+                }
+            }
+            Scenario::Kf02 => {
+                // Epochs in which nothing is written, while an old master goes on writing where they begin.
+                self.client.pace_ms = 2_000;
+                self.part(&[master]);
+                self.pass(4_500);
+                for _ in 0..2 {
+                    self.strike(Fault::Master(Death::Kill, 200));
+                    let ms = self.dice.between(1_000, 3_000);
+                    self.pass(ms);
+                }
+                self.client.pace_ms = 20;
+                self.pass(1_000);
+                self.strike(Fault::Mend);
+                self.pass(2_000);
+            }
+            Scenario::Kf04 => {
+                // The set grows and shrinks while the controllers' answers do not get through; then the master dies.
+                for _ in 0..3 {
+                    let down = self.dice.between(100, 1_500);
+                    self.strike(Fault::Kill(slaves[0], down));
+                    let ms = self.dice.between(50, 1_500);
+                    self.pass(ms);
+                    self.strike(Fault::Cut(CONTROLLERS.collect(), vec![master]));
+                    let ms = self.dice.between(100, 2_500);
+                    self.pass(ms);
+                    self.strike(Fault::Kill(slaves[1], 300));
+                    if self.dice.one_in(2) {
+                        self.strike(Fault::Mend);
+                    }
+                }
+                self.strike(Fault::Kill(master, 6_000));
+                self.pass(5_000);
+            }
+            Scenario::Kf05 => {
+                // A stale master is read from; a replica comes back between handshake and first acknowledgement.
+                for _ in 0..6 {
+                    self.strike(Fault::Reset(slaves[0]));
+                    let ms = self.dice.between(1, 400);
+                    self.pass(ms);
+                }
+                self.part(&[master]);
+                self.pass(5_000);
+                self.strike(Fault::Mend);
+                self.pass(1_000);
+            }
+            Scenario::Kf06 => {
+                // The master and one controller on one side, the rest on the other; the clients reach both.
+                let controller = self.dice.roll(3) as usize;
+                if self.dice.one_in(2) {
+                    self.part(&[master, controller]);
+                } else {
+                    let others: Vec<usize> =
+                        (0..CLIENT).filter(|m| *m != master && *m != controller).collect();
+                    self.strike(Fault::Cut(vec![master, controller], others));
+                }
+                if self.dice.one_in(3) {
+                    self.strike(Fault::Hang(master, 3_300));
+                }
+                let ms = self.dice.between(3_000, 9_000);
+                self.pass(ms);
+            }
+            Scenario::Kf12 => {
+                // One replica stays behind; the others die. It must not be elected.
+                self.strike(Fault::Cut(vec![slaves[0]], vec![master, slaves[1]]));
+                self.strike(Fault::Cut(vec![master, slaves[1]], vec![slaves[0]]));
+                let ms = self.dice.between(1_000, 5_000);
+                self.pass(ms);
+                self.strike(Fault::Kill(master, 7_000));
+                let ms = self.dice.roll(200);
+                self.pass(ms);
+                self.strike(Fault::Kill(slaves[1], 5_000));
+                self.strike(Fault::Mend);
+                self.pass(4_500);
+            }
+            Scenario::Kf13 => {
+                // Topics are made while masters come and go.
+                for _ in 0..3 {
+                    for _ in 0..3 {
+                        self.make_topic();
+                    }
+                    let ms = self.dice.roll(60);
+                    self.pass(ms);
+                    let death = if power { Death::PowerOff } else { Death::Kill };
+                    self.strike(Fault::Master(death, 2_500));
+                    let ms = self.dice.between(2_000, 6_000);
+                    self.pass(ms);
+                }
+            }
+            Scenario::Kf15 => {
+                // The replica that is behind becomes master, as configured: what points to the log is cut with it.
+                self.strike(Fault::Cut(vec![slaves[0]], vec![master, slaves[1]]));
+                self.strike(Fault::Cut(vec![master, slaves[1]], vec![slaves[0]]));
+                self.pass(6_000);
+                self.strike(Fault::Kill(master, 8_000));
+                self.strike(Fault::Kill(slaves[1], 8_000));
+                self.pass(9_000);
+            }
+            Scenario::Kf22 => {
+                // Offsets are committed, a while passes, the master goes, and comes back.
+                self.client.pace_ms = 30;
+                self.pass(3_000);
+                let kept = self.oracle.commits.clone();
+                self.pass(2_000);
+                self.strike(Fault::Kill(master, 5_000));
+                self.pass(8_000);
+                self.oracle.kept = kept;
+            }
+            Scenario::Kf30 => {
+                // A follower dies: no election. A master hangs, its sockets open: one.
+                let before = self.epoch();
+                self.strike(Fault::Kill(slaves[0], 1_000));
+                self.pass(4_000);
+                if self.epoch() != before {
+                    self.oracle
+                        .fail(format!("epoch {:?} after a follower died, {before:?} before", self.epoch()));
+                }
+                self.strike(Fault::Hang(master, 20_000));
+                self.pass(8_000);
+                if self.master() == Some(master) {
+                    self.oracle.fail("a master that hangs is not replaced within 8 s".to_owned());
+                }
+            }
+            Scenario::Kf31 => {
+                // Another controller leads, and nothing it says gets through to the brokers when their master dies.
+                let leader = self.leader().unwrap_or_default();
+                self.strike(Fault::Kill(leader, 15_000));
+                let ms = self.dice.between(500, 3_000);
+                self.pass(ms);
+                let leader = self.leader().unwrap_or_default();
+                self.strike(Fault::Cut(vec![leader], BROKERS.collect()));
+                self.strike(Fault::Kill(master, 15_000));
+                self.pass(5_000);
+                self.strike(Fault::Mend);
+                self.pass(8_000);
+                if self.master().is_none_or(|now| now == master) {
+                    self.oracle.fail("no other master 8 s after the controllers are heard again".to_owned());
+                }
+            }
+            Scenario::Kf33 => {
+                // The next master dies as well, before or after the last replica has come back to it.
+                self.strike(Fault::Master(Death::Kill, 6_000));
+                let ms = self.dice.between(100, 1_000);
+                self.pass(ms);
+                self.strike(Fault::Master(Death::Kill, 6_000));
+                self.pass(5_000);
+            }
+            Scenario::Kf38 => {
+                // A replica is away until its master has thrown away what it would need next.
+                self.client.pace_ms = 20;
+                let end = self.log_bounds(slaves[0]).map_or(0, |(_, end)| end);
+                self.strike(Fault::Kill(slaves[0], 60_000));
+                for _ in 0..40 {
+                    self.pass(1_000);
+                    self.clean_log(master);
+                    if self.log_bounds(master).is_some_and(|(start, _)| start > end) {
+                        break;
+                    }
+                }
+                if self.log_bounds(master).is_none_or(|(start, _)| start <= end) {
+                    self.oracle.fail(format!("the master still has byte {end}: nothing is shown"));
+                }
+            }
+            Scenario::Handover => {
+                // An operator moves the mastership about, also while a replica or the network is away.
+                for round in 0..5 {
+                    match self.dice.roll(4) {
+                        0 => self.strike(Fault::Kill(slaves[round % 2], 700)),
+                        1 => {
+                            let old = self.master().unwrap_or(master);
+                            self.strike(Fault::Cut(CONTROLLERS.collect(), vec![old]));
+                        }
+                        _ => {}
+                    }
+                    let wanted = self.dice.between(1, 4);
+                    self.designate(wanted as i64);
+                    let ms = self.dice.between(200, 4_000);
+                    self.pass(ms);
+                    self.strike(Fault::Mend);
+                }
+            }
+        }
+    }
+
+    /// The newest epoch a broker is master in.
+    fn epoch(&self) -> Option<i32> {
+        let node = self.machines[self.master()?].node.as_ref()?;
+        setup::broker_of(node)?.replicas()?.role().map(|role| role.epoch)
+    }
+
+    /// First and next byte of a broker's log, while it runs.
+    fn log_bounds(&self, machine: usize) -> Option<(u64, u64)> {
+        let node = self.machines[machine].node.as_ref()?;
+        let bounds = setup::broker_of(node)?.store().log_bounds();
+        Some((bounds.min, bounds.max))
+    }
+
+    /// Has a broker delete what has expired.
+    fn clean_log(&mut self, machine: usize) {
+        let addr = format!("{}:{}", setup::ip(machine), setup::BROKER_PORT);
+        let answer = self.ask(&addr, Command::request(request::DELETE_EXPIRED_COMMITLOG, ext("")));
+        self.say(&format!("{addr} is to delete what has expired: {:?}", answer.map(|answer| answer.code)));
+    }
+
+    /// Asks the controllers' leader for a broker as master.
+    fn designate(&mut self, id: i64) {
+        let Some(leader) = self.leader() else { return };
+        let addr = format!("{}:{}", setup::ip(leader), setup::CONTROLLER_PORT);
+        let name = setup::BROKER_NAME;
+        let fields =
+            format!("clusterName=DefaultCluster brokerName={name} brokerId={id} designateElect=true");
+        let answer = self.ask(&addr, Command::request(request::CONTROLLER_ELECT_MASTER, ext(&fields)));
+        self.say(&format!(
+            "broker {id} is to be master: {:?}",
+            answer.map(|answer| (answer.code, answer.remark))
+        ));
+    }
+}
