@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sansmq_core::message::record;
-use sansmq_core::wire::code::request;
+use sansmq_core::wire::code::{request, response};
 use sansmq_core::wire::{Command, Ext};
 use sansmq_tests::{Client, Got, Pull};
 
@@ -31,6 +31,18 @@ pub fn leader(addresses: &Addresses) -> Option<usize> {
     })
 }
 
+/// The same, with patience: a leader may be in doubt for a moment.
+pub fn leader_soon(addresses: &Addresses) -> Option<usize> {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        let known = leader(addresses);
+        if known.is_some() || Instant::now() > end {
+            return known;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// What this controller, which leads, knows of the brokers.
 fn replicas_info(controller: &str) -> Option<serde_json::Value> {
     let command = Command::request(request::CONTROLLER_GET_SYNC_STATE_DATA, Ext::new());
@@ -40,7 +52,8 @@ fn replicas_info(controller: &str) -> Option<serde_json::Value> {
     Some(tree["replicasInfoTable"][BROKER_NAME].take())
 }
 
-/// Asks for this broker, of the in-sync set, as master; `None` when there was no answer.
+/// Asks for this broker, of the in-sync set, as master; `None` when it was refused, or there was no answer yet: a
+/// controller waits for the lease of the old master to end.
 pub fn designate(addresses: &Addresses, broker: usize) -> Option<()> {
     let controller = &addresses.controllers[leader(addresses)?];
     let info = replicas_info(controller)?;
@@ -52,7 +65,8 @@ pub fn designate(addresses: &Addresses, broker: usize) -> Option<()> {
         .with("brokerName", BROKER_NAME)
         .with("brokerId", id)
         .with("designateElect", true);
-    ask(controller, &Command::request(request::CONTROLLER_ELECT_MASTER, ext)).map(drop)
+    let answer = ask(controller, &Command::request(request::CONTROLLER_ELECT_MASTER, ext))?;
+    [response::SUCCESS, response::CONTROLLER_MASTER_STILL_EXIST].contains(&answer.code).then_some(())
 }
 
 /// The master's index and the members of the in-sync set, as the leading controller has them.
@@ -65,16 +79,30 @@ pub fn replicas(addresses: &Addresses) -> Option<(usize, usize)> {
     Some((master, alive.count()))
 }
 
-/// Waits until the in-sync set has this many living members; the time that took since `since`.
+/// The same, with patience: on a busy machine an answer may be late, or a leader in doubt for a moment.
+pub fn replicas_soon(addresses: &Addresses) -> Option<(usize, usize)> {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        let known = replicas(addresses);
+        if known.is_some() || Instant::now() > end {
+            return known;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Waits until the in-sync set has at least this many living members, under another master than `not`; the time that took
+/// since `since`.
 pub fn wait_in_sync(
     addresses: &Addresses,
+    not: Option<usize>,
     members: usize,
     since: Instant,
     limit: Duration,
 ) -> Option<Duration> {
     let end = Instant::now() + limit;
     while Instant::now() < end {
-        if replicas(addresses).is_some_and(|(_, alive)| alive == members) {
+        if replicas(addresses).is_some_and(|(master, alive)| alive >= members && Some(master) != not) {
             return Some(since.elapsed());
         }
         std::thread::sleep(Duration::from_millis(10));

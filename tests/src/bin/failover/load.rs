@@ -36,6 +36,11 @@ pub struct Load {
 /// Numbers attempts over all rounds, so that no body is ever used twice.
 static ATTEMPT: AtomicU64 = AtomicU64::new(0);
 
+/// A number no other message of this run has.
+pub fn attempt() -> u64 {
+    ATTEMPT.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Load {
     pub fn start(brokers: &[String]) -> Self {
         let load = Load { stop: Arc::default(), acks: Arc::default(), threads: Vec::new() };
@@ -87,7 +92,7 @@ fn produce(broker: usize, addr: &str, stop: &AtomicBool, acks: &Mutex<Vec<Ack>>)
             }
             continue;
         };
-        let attempt = ATTEMPT.fetch_add(1, Ordering::Relaxed);
+        let attempt = attempt();
         let queue = i32::try_from(attempt % 4).unwrap_or(0) % QUEUES;
         let body = format!("{broker}-{attempt}");
         let sent = Instant::now();

@@ -2,28 +2,34 @@
 //! may two brokers acknowledge at a time.
 //!
 //!     cargo run --release -p sansmq-tests --bin failover -- [--rounds 20] [--frontend mio|async]
-//!         [--fault master,controller,both,hang,partition]
-//!         [--bin-dir DIR] [--port PORT] [--java-jars DIR [--controllers java] [--brokers java|ours,java,ours]]
+//!         [--fault master,controller,both,hang,designate,minority,majority,controllers,latency,partition]
+//!         [--bin-dir DIR] [--port PORT] [--min-in-sync 2]
+//!         [--java-jars DIR [--java-clients no] [--controllers java] [--brokers java|ours,java,ours]]
 //!
 //! With `--java-jars`, a Java producer and a Java consumer live through all rounds as well. `--brokers` takes one kind or
 //! three; of brokers of both kinds one of ours is made master before every other round, and one of Java's before the
-//! others. Without `--bin-dir` the servers are built. `partition` needs root. Prints each round's times and a tally; the exit status is 0 only if nothing was lost,
-//! moved or doubled, no two masters acknowledged, and the replicas' logs are equal; what is left of a failed run is kept.
+//! others. Without `--bin-dir` the servers are built. `partition` needs root. Prints each round's times and a tally; the
+//! exit status is 0 only if nothing was lost, moved or doubled, no two masters acknowledged, and the replicas' logs are
+//! equal; what is left of a failed run is kept.
 
 mod cluster;
+mod fault;
 mod inquiry;
 mod java;
+mod latency;
 mod load;
 mod net;
 mod tally;
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sansmq_tests::Frontend;
 
 use cluster::{Cluster, Make, PORTS};
-use inquiry::{designate, leader, replicas, wait_in_sync};
+use fault::{Fault, strike};
+use inquiry::{designate, replicas, wait_in_sync};
 use java::JavaClients;
 use load::Load;
 use net::Net;
@@ -33,29 +39,7 @@ use tally::Tally;
 /// only once whether there is anything to do), and a slave that has to truncate its log waits 90 s for it to stop.
 const LIMIT: Duration = Duration::from_secs(150);
 /// Acknowledgements count only when every in-sync replica has the message.
-const SAFE: &str = "allAckInSyncStateSet=true\nminInSyncReplicas=2\n";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
-    Master,
-    Controller,
-    Both,
-    Hang,
-    Partition,
-}
-
-impl Fault {
-    fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "master" => Fault::Master,
-            "controller" => Fault::Controller,
-            "both" => Fault::Both,
-            "hang" => Fault::Hang,
-            "partition" => Fault::Partition,
-            _ => return None,
-        })
-    }
-}
+const SAFE: &str = "allAckInSyncStateSet=true\nminInSyncReplicas=";
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
@@ -84,36 +68,45 @@ fn main() {
         Err(_) => stop(&format!("--brokers {kinds}: expected one kind or three")),
     };
     let names = value("--fault").unwrap_or_else(|| "master,controller,both,hang".to_owned());
+    let faults: Vec<Fault> =
+        names.split(',').map(|name| Fault::from_name(name).unwrap_or_else(|why| stop(&why))).collect();
+    let base: u16 = value("--port").and_then(|text| text.parse().ok()).unwrap_or_else(free_base);
+    if base.saturating_add(PORTS) > first_ephemeral_port() {
+        // A client that knocks at a dead server's port could be given just that one.
+        stop(&format!(
+            "--port {base}: ports up to {} are handed out to clients here",
+            base.saturating_add(PORTS)
+        ));
+    }
+    let config = format!("{SAFE}{}\n", value("--min-in-sync").unwrap_or_else(|| "2".to_owned()));
+    let jars = value("--java-jars").map(PathBuf::from);
+    let jars = jars.filter(|_| value("--java-clients").as_deref() != Some("no"));
+    // Links are cut on a network of its own; all other faults are survived by one and the same cluster.
+    let (cutting, others): (Vec<Fault>, Vec<Fault>) =
+        faults.iter().partition(|fault| **fault == Fault::Partition);
     let mut bad = false;
-    for name in names.split(',') {
-        let Some(fault) = Fault::from_name(name) else {
-            stop(&format!("--fault {name}: expected master, controller, both, hang or partition"));
-        };
-        let base: u16 = value("--port").and_then(|text| text.parse().ok()).unwrap_or(27_000);
-        if base.saturating_add(PORTS) > first_ephemeral_port() {
-            // A client that knocks at a dead server's port could be given just that one.
-            stop(&format!(
-                "--port {base}: ports up to {} are handed out to clients here",
-                base.saturating_add(PORTS)
-            ));
+    for faults in [others, cutting].into_iter().filter(|faults| !faults.is_empty()) {
+        let net = (faults[0] == Fault::Partition).then(|| Net::build(6).unwrap_or_else(|why| stop(&why)));
+        let mut cluster = Cluster::new(&controllers, &brokers, base, &config, net.as_ref());
+        start(&mut cluster);
+        for fault in faults {
+            let tally = run(fault, rounds, &mut cluster, net.as_ref(), jars.as_deref());
+            println!("{fault}: {tally}");
+            bad |= tally.is_bad();
         }
-        let net = match fault {
-            Fault::Partition => match Net::build(6) {
-                Ok(net) => Some(net),
-                Err(why) => stop(&why),
-            },
-            _ => None,
-        };
-        let mut cluster = Cluster::new(&controllers, &brokers, base, SAFE, net.as_ref());
-        let jars = value("--java-jars").map(PathBuf::from);
-        let tally = run(fault, rounds, &mut cluster, net.as_ref(), jars.as_deref());
-        println!("{name}: {tally}");
-        if tally.is_bad() {
-            bad = true;
+        if bad {
             cluster.folder.keep();
         }
     }
     std::process::exit(i32::from(bad));
+}
+
+/// Ports nobody uses, below those that clients are given.
+fn free_base() -> u16 {
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let bases = (0..60).map(|n| 12_000 + u16::try_from((std::process::id() + n) % 120).unwrap_or(0) * PORTS);
+    let found = bases.into_iter().find(|base| (*base..*base + PORTS).all(|port| free(&port)));
+    found.unwrap_or_else(|| stop("no ports are free; give some with --port"))
 }
 
 /// Where the ports begin that the system gives to whoever connects.
@@ -127,15 +120,22 @@ fn stop(why: &str) -> ! {
     std::process::exit(2)
 }
 
-fn run(fault: Fault, rounds: u32, cluster: &mut Cluster, net: Option<&Net>, jars: Option<&Path>) -> Tally {
+fn start(cluster: &mut Cluster) {
     cluster.controllers.iter_mut().for_each(cluster::Process::start);
     cluster.controllers.iter().for_each(|process| process.wait_up(120));
     cluster.brokers.iter_mut().for_each(cluster::Process::start);
     cluster.brokers.iter().for_each(|process| process.wait_up(120));
     assert!(
-        wait_in_sync(&cluster.addresses, 3, Instant::now(), LIMIT).is_some(),
+        wait_in_sync(&cluster.addresses, None, 3, Instant::now(), LIMIT).is_some(),
         "the replicas do not get in sync"
     );
+}
+
+fn run(fault: Fault, rounds: u32, cluster: &mut Cluster, net: Option<&Net>, jars: Option<&Path>) -> Tally {
+    if fault == Fault::Latency {
+        latency::measure(rounds, cluster);
+        return Tally::default();
+    }
     let mut java = jars.map(|jars| JavaClients::start(jars, cluster));
     let mut tally = Tally::default();
     let mixed = cluster.brokers.iter().any(|broker| broker.kind != cluster.brokers[0].kind);
@@ -159,7 +159,7 @@ fn run(fault: Fault, rounds: u32, cluster: &mut Cluster, net: Option<&Net>, jars
             java.resume();
         }
         let masters = if mixed { format!(" ({before} to {})", master_kind(cluster)) } else { String::new() };
-        println!("{fault:?} {}{masters}: {} acknowledged, {times}", round + 1, acks.len());
+        println!("{fault} {}{masters}: {} acknowledged, {times}", round + 1, acks.len());
     }
     tally.check_all(cluster);
     tally.java_clients_lost = java.is_some_and(|clients| !clients.finish());
@@ -181,67 +181,7 @@ fn choose_master(cluster: &Cluster, kind: &str) {
         std::thread::sleep(Duration::from_millis(100));
     }
     assert!(
-        wait_in_sync(&cluster.addresses, 3, Instant::now(), LIMIT).is_some(),
+        wait_in_sync(&cluster.addresses, None, 3, Instant::now(), LIMIT).is_some(),
         "the replicas do not follow a master of {kind}"
     );
-}
-
-/// Does the harm, waits for the recovery, repairs, and waits for all replicas.
-fn strike(fault: Fault, round: u32, cluster: &mut Cluster, net: Option<&Net>, load: &Load) -> tally::Times {
-    let (master, _) = replicas(&cluster.addresses).expect("a leading controller knows the master");
-    let lead = leader(&cluster.addresses).expect("a controller leads");
-    let struck = Instant::now();
-    let hosts = 1..=6_usize;
-    let cut_off = 4 + master;
-    match fault {
-        Fault::Master => cluster.brokers[master].kill(),
-        Fault::Controller => cluster.controllers[lead].kill(),
-        Fault::Both => {
-            cluster.controllers[lead].kill();
-            cluster.brokers[master].kill();
-        }
-        Fault::Hang => cluster.brokers[master].signal(libc::SIGSTOP),
-        Fault::Partition => {
-            let net = net.expect("built for this fault");
-            for other in hosts.clone().filter(|host| *host != cut_off) {
-                if round % 3 != 1 {
-                    net.cut(cut_off, other);
-                }
-                if round % 3 != 2 {
-                    net.cut(other, cut_off);
-                }
-            }
-        }
-    }
-    let moves = fault != Fault::Controller;
-    let next = load.wait_for(LIMIT, |ack| ack.sent > struck && (!moves || ack.broker != master));
-    let outage = next.map(|ack| ack.received - struck);
-    let in_sync = if moves { wait_in_sync(&cluster.addresses, 2, struck, LIMIT) } else { None };
-    // A while for a wrong master to show itself.
-    std::thread::sleep(Duration::from_millis(500));
-    let repaired = Instant::now();
-    match fault {
-        Fault::Master => cluster.brokers[master].start(),
-        Fault::Controller => cluster.controllers[lead].start(),
-        Fault::Both => {
-            cluster.controllers[lead].start();
-            cluster.brokers[master].start();
-        }
-        Fault::Hang => cluster.brokers[master].signal(libc::SIGCONT),
-        Fault::Partition => {
-            let net = net.expect("built for this fault");
-            for other in hosts.filter(|host| *host != cut_off) {
-                if round % 3 != 1 {
-                    net.join(cut_off, other);
-                }
-                if round % 3 != 2 {
-                    net.join(other, cut_off);
-                }
-            }
-        }
-    }
-    let whole = wait_in_sync(&cluster.addresses, 3, repaired, LIMIT);
-    assert!(cluster.brokers.iter_mut().all(cluster::Process::runs), "a broker has ended by itself");
-    assert!(cluster.controllers.iter_mut().all(cluster::Process::runs), "a controller has ended by itself");
-    tally::Times { outage, in_sync, whole, needs_in_sync: moves }
 }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use crate::cluster::Cluster;
-use crate::inquiry::{log_end, read_queue, replicas};
+use crate::inquiry::{log_end, read_queue, replicas_soon};
 use crate::load::{Ack, QUEUES};
 
 /// Times of one round; `None` is not within the limit.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
     /// From the fault to the next acknowledgement (of another broker, if the master was struck).
     pub outage: Option<Duration>,
@@ -19,6 +19,12 @@ pub struct Times {
     pub whole: Option<Duration>,
     /// Whether `in_sync` was looked at.
     pub needs_in_sync: bool,
+    /// Sending did not go on though the master lived.
+    pub stopped: bool,
+    /// Another master acknowledged while most controllers were down.
+    pub without_majority: bool,
+    /// The controllers came back with another master than they had.
+    pub forgotten: bool,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +39,9 @@ pub struct Tally {
     two_masters: u64,
     /// Pairs of logs that differ.
     unequal: u64,
+    /// Rounds in which the controllers decided without a majority, or came back without their state, or sending
+    /// stopped with them.
+    against_controllers: u64,
     /// Rounds that did not recover in time.
     stuck: u64,
     /// The Java consumer did not get what the Java producer sent.
@@ -48,6 +57,8 @@ impl Tally {
     pub fn check(&mut self, cluster: &Cluster, acks: &[Ack], times: &Times) {
         self.stuck += u64::from(times.outage.is_none() || times.whole.is_none());
         self.stuck += u64::from(times.needs_in_sync && times.in_sync.is_none());
+        let wrong = [times.stopped, times.without_majority, times.forgotten];
+        self.against_controllers += wrong.iter().filter(|wrong| **wrong).count() as u64;
         self.outages.extend(times.outage);
         self.in_sync.extend(times.in_sync);
         self.whole.extend(times.whole);
@@ -67,7 +78,7 @@ impl Tally {
     }
 
     fn check_from(&mut self, cluster: &Cluster, from: &BTreeMap<i32, i64>) {
-        let Some((master, _)) = replicas(&cluster.addresses) else {
+        let Some((master, _)) = replicas_soon(&cluster.addresses) else {
             self.stuck += 1;
             return;
         };
@@ -123,6 +134,7 @@ impl Tally {
             + self.clashes
             + self.two_masters
             + self.unequal
+            + self.against_controllers
             + self.stuck;
         sum > 0 || self.java_clients_lost
     }
@@ -172,6 +184,14 @@ impl fmt::Display for Times {
         if self.needs_in_sync {
             write!(f, ", survivors in sync after {}", shown(self.in_sync))?;
         }
+        let wrong = [
+            (self.stopped, "sending stopped"),
+            (self.without_majority, "a master was elected without a majority"),
+            (self.forgotten, "the controllers have forgotten the master"),
+        ];
+        for (_, what) in wrong.iter().filter(|(wrong, _)| *wrong) {
+            write!(f, ", {what}")?;
+        }
         write!(f, ", all in sync {} after the repair", shown(self.whole))
     }
 }
@@ -181,7 +201,7 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} rounds, {} acknowledged: {} lost, {} moved, {} doubled, {} offsets given twice, {} acknowledged by \
-             an old master, {} unequal logs, {} not recovered; min / median / max to the next acknowledgement {}, \
+             an old master, {} unequal logs, {} wrong without controllers, {} not recovered; min / median / max to the next acknowledgement {}, \
              survivors in sync {}, all in sync {}",
             self.outages.len(),
             self.acknowledged.len(),
@@ -191,6 +211,7 @@ impl fmt::Display for Tally {
             self.clashes,
             self.two_masters,
             self.unequal,
+            self.against_controllers,
             self.stuck,
             spread(&self.outages),
             spread(&self.in_sync),
