@@ -112,7 +112,12 @@ pub fn epochs(disk: &dyn Disk, path: &str) -> Result<EpochCache, HostError> {
     match atomic::read_with_backup(disk, Path::new(path), |bytes| parse(bytes).is_ok()) {
         Ok(Found::Nothing) => Ok(EpochCache::default()),
         Ok(Found::Current(bytes) | Found::Backup(bytes)) => parse(&bytes).map_err(fault),
-        Err(error) => Err(fault(error.to_string())),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            let bytes = disk.read(Path::new(path)).ok().flatten().unwrap_or_default();
+            let why = parse(&bytes).err();
+            Err(fault(why.map_or(error.to_string(), |why| format!("{why}; {error}"))))
+        }
+        Err(error) => Err(HostError::ReadTable(error)),
     }
 }
 
