@@ -154,16 +154,6 @@ impl BrokerSetup {
                 return refuse("controllerAddr", addr.to_owned(), why);
             }
         }
-        if self.config.enable_remote_escape {
-            return refuse("enableRemoteEscape", "true".into(), "is not served; expected false");
-        }
-        if self.config.enable_slave_acting_master {
-            tracing::warn!(
-                "enableSlaveActingMaster: without a master a slave serves reads; delayed, timed, transactional and \
-                 sent-back messages wait for the master, offsets committed meanwhile are not taken back to it, and \
-                 brokers go online without the steps of pre-online"
-            );
-        }
         if self.store.enable_dleger_commit_log {
             return refuse("enableDLegerCommitLog", "true".into(), "is not served yet; expected false");
         }

@@ -102,8 +102,6 @@ fn what_is_not_served_is_refused(frontend: Frontend) {
     assert_says(&said, &["storeType", "defaultRocksDB", "not served"]);
     let said = broker(frontend, &folder, "enableDLegerCommitLog=true\n");
     assert_says(&said, &["enableDLegerCommitLog", "not served"]);
-    let said = broker(frontend, &folder, "enableRemoteEscape=true\n");
-    assert_says(&said, &["enableRemoteEscape", "not served"]);
 }
 
 fn settings_are_printed(frontend: Frontend) {

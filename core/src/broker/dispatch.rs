@@ -30,6 +30,8 @@ impl<S: Store> Broker<S> {
             ServerIn::Answer { token, result } => {
                 let known = self.registered(now, token, &result)
                     || self.group_told(now, token, &result)
+                    || self.escaped(now, token, &result)
+                    || self.online_answered(now, token, &result)
                     || self.relayed(token, &result)
                     || self.controller_answered(now, token, &result)
                     || self.master_told(now, token, &result);
@@ -55,6 +57,9 @@ impl<S: Store> Broker<S> {
         if self.stopping != Stopping::Done {
             self.drive_ha(now);
             self.drive_controllers(now);
+            self.look_for_link(now);
+            self.review_standing(now);
+            self.drive_escape(now);
             self.start_saves(now);
         }
     }
@@ -65,11 +70,7 @@ impl<S: Store> Broker<S> {
         self.expire_durable(now);
         if self.stopping == Stopping::No {
             self.tick_ha(now);
-            if self.is_master() {
-                self.deliver_scheduled(now);
-                self.tick_transactions(now);
-                self.tick_timers(now);
-            }
+            self.run_services(now);
             self.scan_clients(now);
             self.save_periodically(now);
             self.register_due(now);
@@ -154,6 +155,7 @@ impl<S: Store> Broker<S> {
             code::UPDATE_AND_CREATE_SUBSCRIPTIONGROUP_LIST => Some(self.create_groups(now, to, frame)),
             code::DELETE_SUBSCRIPTIONGROUP => Some(self.delete_group(now, to, frame)),
             code::UPDATE_BROKER_CONFIG => Some(self.update_broker_config(now, to, frame)),
+            code if self.ask_progress(to, code) => return Some(Answer::Later),
             _ => None,
         };
         if let Some(reply) = later {
@@ -190,7 +192,7 @@ impl<S: Store> Broker<S> {
             code::CLONE_GROUP_OFFSET => self.clone_group_offset(frame),
             code::INVOKE_BROKER_TO_RESET_OFFSET => self.reset_offset(now, frame),
             code::RESUME_CHECK_HALF_MESSAGE => self.resume_check(now, frame),
-            code::EXCHANGE_BROKER_HA_INFO if self.is_master() => self.ha_info(),
+            code::EXCHANGE_BROKER_HA_INFO => self.exchange_ha_info(now, frame),
             code::NOTIFY_BROKER_ROLE_CHANGED => self.role_changed(now, frame),
             code::NOTIFY_MIN_BROKER_ID_CHANGE => self.min_broker_changed(now, frame),
             code::CLEAN_UNUSED_TOPIC => Reply::success(),

@@ -36,11 +36,18 @@ impl<S: Store> Broker<S> {
             return None;
         }
         match request {
-            code::SEND_MESSAGE
-            | code::SEND_MESSAGE_V2
-            | code::SEND_BATCH_MESSAGE
-            | code::CONSUMER_SEND_MSG_BACK
-            | code::RECALL_MESSAGE => self.refuse_put(now),
+            code::SEND_MESSAGE | code::SEND_MESSAGE_V2 | code::SEND_BATCH_MESSAGE => self.refuse_put(now),
+            // Who could store it is known to the client: it sends the message to the retry topic itself.
+            code::CONSUMER_SEND_MSG_BACK if self.may_act() => Some(Reply::error(
+                response::SYSTEM_ERROR,
+                format!("no master available along with {}", self.settings.broker.broker_ip1),
+            )),
+            code::CONSUMER_SEND_MSG_BACK => self.refuse_put(now),
+            code::RECALL_MESSAGE if self.is_slave() => Some(Reply::error(
+                response::SLAVE_NOT_AVAILABLE,
+                "recall failed, broker service not available",
+            )),
+            code::RECALL_MESSAGE => self.refuse_put(now),
             code::END_TRANSACTION if self.is_slave() => Some(Reply::error(
                 response::SLAVE_NOT_AVAILABLE,
                 "Message store is slave mode, so end transaction is forbidden. ",
@@ -70,7 +77,15 @@ impl<S: Store> Broker<S> {
         }
     }
 
+    /// A slave that may come to act for its master; its store refuses what its role does not.
+    fn may_act(&self) -> bool {
+        self.settings.broker.enable_slave_acting_master && self.is_slave()
+    }
+
     fn refuse_put(&mut self, now: Now) -> Option<Reply> {
+        if self.may_act() {
+            return Some(self.put_failure(AppendError::NotWritable));
+        }
         match self.duty {
             Duty::Master if !self.ha.is_master() => Some(Reply::error(response::SYSTEM_BUSY, BUSY)),
             Duty::Slave => Some(Reply::error(response::SYSTEM_BUSY, BUSY)),

@@ -17,6 +17,7 @@ mod config_requests;
 mod controller_mode;
 mod dispatch;
 mod duty;
+mod escape;
 pub mod groups;
 pub mod ha;
 mod heartbeat;
@@ -139,6 +140,7 @@ pub struct Broker<S: Store> {
     served: metadata::Served,
     following: Option<metadata::Following>,
     group: acting::Group,
+    escape: escape::Escape,
     /// The smallest id of a live broker of this name; 0 until somebody says otherwise.
     min_broker_id: i64,
     /// Where `durable` stood when waiting replies and pulls were last looked at.
@@ -163,6 +165,7 @@ impl<S: Store> Broker<S> {
         let controlled = config.enable_controller_mode;
         let acting = config.enable_slave_acting_master && !controlled;
         let slave = settings.store.broker_role == crate::config::BrokerRole::Slave;
+        let isolated = acting && settings.store.total_replicas > 1 && !config.skip_pre_online;
         let property_suffix = format!(
             "MSG_REGION\u{1}{}\u{2}TRACE_ON\u{1}{}\u{2}CLUSTER\u{1}{}\u{2}",
             config.region_id, config.trace_on, config.broker_cluster_name
@@ -209,7 +212,8 @@ impl<S: Store> Broker<S> {
             controllers: None,
             served: metadata::Served::default(),
             following: None,
-            group: acting::Group::new(acting, slave, now),
+            group: acting::Group::new(acting, slave, isolated, now),
+            escape: escape::Escape::new(acting, config),
             min_broker_id: 0,
             seen_durable: store.log_bounds().durable,
             settings,
@@ -218,8 +222,8 @@ impl<S: Store> Broker<S> {
         };
         broker.persist.mark(persist::File::Topics);
         broker.persist.mark(persist::File::Groups);
-        if controlled {
-            // Nothing is told of this broker before it has a role.
+        if controlled || isolated {
+            // Nothing is told of this broker before it has a role, or before it has its progress back.
             broker.registration.hold();
         }
         if broker.is_master() {
@@ -251,6 +255,7 @@ impl<S: Store> Broker<S> {
         self.release_fetched(now);
         self.drive_ha(now);
         self.save_timers(now);
+        self.review_standing(now);
         self.drive_controllers(now);
         self.advance_stop(now);
     }
@@ -264,15 +269,16 @@ impl<S: Store> Broker<S> {
             Stopping::No => [
                 Some(self.next_client_scan),
                 self.held.deadline(),
-                self.schedule.deadline().filter(|_| self.is_master()),
+                self.schedule.deadline().filter(|_| self.runs_services()),
                 self.registration.deadline(),
                 self.persist.deadline(),
-                self.transactions.deadline().filter(|_| self.is_master()),
-                self.timers.deadline().filter(|_| self.is_master()),
+                self.transactions.deadline().filter(|_| self.runs_services()),
+                self.timers.deadline().filter(|_| self.runs_services()),
                 self.controllers.as_ref().and_then(|mode| mode.deadline()),
                 self.ha.deadline(),
                 self.served.deadline(),
                 self.group.deadline(),
+                self.escape.deadline(),
                 self.following.as_ref().and_then(metadata::Following::deadline),
             ]
             .into_iter()

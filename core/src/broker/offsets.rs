@@ -33,9 +33,14 @@ pub struct Offsets {
     changes: u64,
     version_step: u64,
     dirty: bool,
+    /// A slave acts for its master: the first commit puts its version ahead of the master's.
+    leads: Option<bool>,
     /// With `enableLmq`: light groups are in a table of their own where tables are written.
     light: bool,
 }
+
+/// Versions a master may be ahead of what its slave has heard.
+const LEAD: i64 = 1_000;
 
 /// The key of the tables.
 #[must_use]
@@ -71,9 +76,35 @@ impl Offsets {
         self.dirty = true;
         self.changes += 1;
         self.commits += 1;
-        if self.commits.is_multiple_of(self.version_step) {
+        if self.leads == Some(false) {
+            self.version.counter += LEAD;
+        }
+        if self.leads.is_some() || self.commits.is_multiple_of(self.version_step) {
+            self.leads = self.leads.map(|_| true);
             self.version.bump(wall_ms, 0);
         }
+    }
+
+    /// From now on offsets are committed here instead of at the master, which may have counted a few changes more
+    /// than this slave has heard of. A master of the reference takes offsets back only from a version that is not
+    /// older than its own.
+    pub fn lead(&mut self) {
+        self.leads = Some(false);
+    }
+
+    /// Takes over what was committed elsewhere meanwhile: nobody's progress goes back (KF-22).
+    pub fn advance(&mut self, theirs: OffsetTable) {
+        let counter = self.version.counter.max(theirs.data_version.counter);
+        self.version.counter = counter;
+        for (key, queues) in joined(theirs) {
+            let own = self.committed.entry(key).or_default();
+            for (queue, offset) in queues {
+                let known = own.entry(queue).or_insert(offset);
+                *known = (*known).max(offset);
+            }
+        }
+        self.dirty = true;
+        self.changes += 1;
     }
 
     /// The committed offset, or the pending reset where there is one.
@@ -170,6 +201,7 @@ impl Offsets {
 
     /// Takes over a master's table: offsets of this broker's own are of no account beside it.
     pub fn replace(&mut self, table: OffsetTable) {
+        self.leads = None;
         self.version = table.data_version;
         self.committed = joined(table);
         self.resets.clear();

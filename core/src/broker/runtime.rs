@@ -47,7 +47,7 @@ impl<S: Store> Broker<S> {
         let config = &self.settings.broker;
         let seconds = now.mono.ms_since(self.started.mono) / 1_000;
         let mut put = |key: &str, value: String| table.insert(key.to_owned(), value);
-        put("brokerActive", "true".to_owned());
+        put("brokerActive", self.is_active().to_string());
         put("brokerVersion", VERSION.to_string());
         put("brokerVersionDesc", "V5_3_3".to_owned());
         put("bootTimestamp", self.started.wall_ms.to_string());

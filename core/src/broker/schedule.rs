@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::escape::{Lane, Letter, Offer};
 use super::properties::{Known, name};
 use super::put::Again;
 use super::{Broker, names};
@@ -48,6 +49,8 @@ enum Step {
     /// Not before this many milliseconds.
     Wait(u64),
     Empty,
+    /// On its way to another master, whose answer wakes the level.
+    Away,
     Failed,
 }
 
@@ -76,6 +79,15 @@ impl Schedule {
     pub fn take_file(&mut self) -> DelayOffsets {
         self.dirty = false;
         self.table.clone()
+    }
+
+    /// Takes over what an acting slave has delivered; a level's progress never goes back (KF-28).
+    pub fn advance(&mut self, theirs: &DelayOffsets) {
+        for (level, offset) in &theirs.offsets {
+            let own = self.table.offsets.entry(*level).or_insert(0);
+            *own = (*own).max(*offset);
+        }
+        self.dirty = true;
     }
 
     /// Takes over a master's progress.
@@ -131,12 +143,13 @@ impl<S: Store> Broker<S> {
                     self.schedule.dirty = true;
                     self.schedule.deliveries += 1;
                     let step = self.settings.broker.delay_offset_update_version_step.max(1);
-                    if self.schedule.deliveries.is_multiple_of(u64::try_from(step).unwrap_or(1)) {
+                    let acting = !self.is_master();
+                    if acting || self.schedule.deliveries.is_multiple_of(u64::try_from(step).unwrap_or(1)) {
                         self.schedule.table.data_version.bump(now.wall_ms, 0);
                     }
                 }
                 Step::Wait(ms) => return Some(now.mono.plus_ms(ms)),
-                Step::Empty => return None,
+                Step::Empty | Step::Away => return None,
                 Step::Failed => return Some(now.mono.plus_ms(RETRY_MS)),
             }
         }
@@ -162,11 +175,30 @@ impl<S: Store> Broker<S> {
             return Step::Delivered;
         };
         match record::decode(&bytes) {
-            Ok(found) => self.deliver(now, &found),
+            Ok(found) if self.is_master() => self.deliver(now, &found),
+            Ok(found) => self.send_away(now, index, &found, entry.tags_code),
             Err(error) => {
                 tracing::error!(offset = entry.offset, %error, "a delayed message cannot be read");
                 Step::Delivered
             }
+        }
+    }
+
+    /// Gives a delayed message to another master: this broker is an acting slave.
+    fn send_away(&mut self, now: Now, index: usize, found: &record::Record<'_>, due_ms: i64) -> Step {
+        let topic = found.property(name::REAL_TOPIC).unwrap_or("");
+        if topic.is_empty() || topic == names::HALF_TOPIC {
+            tracing::warn!(topic, "a delayed message names no topic it may go to; dropped");
+            return Step::Delivered;
+        }
+        if self.was_delivered_by_master(found, topic, due_ms) {
+            return Step::Delivered;
+        }
+        let group = self.inner_producer_group();
+        let letter = || Letter::delivered(found, topic, found.properties, &group);
+        match self.escape.lanes.offer(now, Lane::Level(index), found.physical_offset, letter) {
+            Offer::Stored => Step::Delivered,
+            Offer::Away => Step::Away,
         }
     }
 

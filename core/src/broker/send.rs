@@ -415,21 +415,39 @@ impl<S: Store> Broker<S> {
         if controller && (store.all_ack_in_sync_state_set || self.ack_terms(now) == Terms::AllMembers) {
             return Some(Acks::All);
         }
-        let wanted = usize::try_from(store.in_sync_replicas).unwrap_or(1);
-        let least = usize::try_from(store.min_in_sync_replicas).unwrap_or(1);
-        let wanted = match self.in_sync_replicas() {
-            Some(there) if store.enable_auto_in_sync_replicas => wanted.min(there).max(least),
-            _ => wanted,
-        };
+        let wanted = self.copies_wanted(self.replicas_there());
         (wanted > 1).then_some(Acks::Count(wanted))
     }
 
+    /// Replicas that count, this broker included; with acting masters only as many as NameServers know to live.
+    fn replicas_there(&self) -> Option<usize> {
+        self.in_sync_replicas().map(|there| self.group.alive().map_or(there, |alive| alive.min(there)))
+    }
+
+    fn copies_wanted(&self, there: Option<usize>) -> usize {
+        let store = &self.settings.store;
+        let wanted = usize::try_from(store.in_sync_replicas).unwrap_or(1);
+        let least = usize::try_from(store.min_in_sync_replicas).unwrap_or(1);
+        match there {
+            Some(there) if store.enable_auto_in_sync_replicas => wanted.min(there).max(least),
+            _ => wanted,
+        }
+    }
+
     /// A message that asks for more copies than there are replicas is refused before it is stored.
+    ///
+    /// Classic brokers look only with acting masters (`spec/ha.md#a4`).
     pub(super) fn enough_replicas(&self) -> Result<(), Reply> {
         let store = &self.settings.store;
-        let there = self.in_sync_replicas().filter(|_| self.ha.is_controller_mode());
         let least = usize::try_from(store.min_in_sync_replicas).unwrap_or(1);
-        if there.is_some_and(|there| there < least) {
+        let (there, wanted) = if self.ha.is_controller_mode() {
+            (self.in_sync_replicas(), least)
+        } else {
+            let looks = self.group.alive().is_some() && store.broker_role == BrokerRole::SyncMaster;
+            let there = self.replicas_there().filter(|_| looks);
+            (there, self.copies_wanted(there))
+        };
+        if there.is_some_and(|there| there < wanted) {
             return Err(Reply::error(response::SYSTEM_ERROR, "in-sync replicas not enough"));
         }
         Ok(())

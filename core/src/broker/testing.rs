@@ -17,7 +17,7 @@ use crate::time::{Mono, Now};
 use crate::timer::TimerCheckpoint;
 use crate::wire::code::request;
 use crate::wire::{
-    Command, ConnId, Encoding, Ext, Head, Peer, Reply, ServerIn, ServerOut, StreamOut, Target, frame,
+    Command, ConnId, Encoding, Ext, Head, Peer, Reply, ReplyTo, ServerIn, ServerOut, StreamOut, Target, frame,
 };
 
 /// Wall time of every first start: a whole second.
@@ -32,8 +32,15 @@ pub(super) struct Rig {
     /// What the broker wants of its streams, `Err` for a close.
     pub streams: Vec<Result<StreamOut, ConnId>>,
     pub replies: Vec<Reply>,
+    /// Calls to other servers: address, token, request.
+    pub calls: Vec<(String, u64, Command)>,
+    /// Answers to requests from connections of [`SERVERS`] on: they may come late.
+    pub answers: Vec<(ReplyTo, Reply)>,
     settings: Settings,
 }
+
+/// Connections of other servers.
+pub(super) const SERVERS: u64 = 1 << 40;
 
 pub(super) fn settings(change: impl FnOnce(&mut BrokerConfig, &mut MessageStoreConfig)) -> Settings {
     let (mut broker, mut store) = (BrokerConfig::default(), MessageStoreConfig::default());
@@ -52,6 +59,17 @@ impl Rig {
     pub fn new(change: impl FnOnce(&mut BrokerConfig, &mut MessageStoreConfig)) -> Self {
         let now = Now { mono: Mono(1_000_000_000), wall_ms: BEGIN_MS };
         Rig::start(settings(change), MemoryStore::default(), BTreeMap::new(), now)
+    }
+
+    /// A broker on what another one left, at a time.
+    pub fn on(
+        store: MemoryStore,
+        files: BTreeMap<String, Bytes>,
+        now: Option<Now>,
+        change: impl FnOnce(&mut BrokerConfig, &mut MessageStoreConfig),
+    ) -> Self {
+        let first = Now { mono: Mono(1_000_000_000), wall_ms: BEGIN_MS };
+        Rig::start(settings(change), store, files, now.unwrap_or(first))
     }
 
     fn start(settings: Settings, store: MemoryStore, files: BTreeMap<String, Bytes>, now: Now) -> Self {
@@ -83,6 +101,8 @@ impl Rig {
             files,
             streams: Vec::new(),
             replies: Vec::new(),
+            calls: Vec::new(),
+            answers: Vec::new(),
             settings,
         };
         rig.drain();
@@ -93,6 +113,10 @@ impl Rig {
     pub fn drain(&mut self) {
         while let Some(out) = self.broker.poll() {
             match out {
+                ServerOut::Reply { to, reply } if to.conn.0 >= SERVERS => self.answers.push((to, reply)),
+                ServerOut::Call { to: Target::Addr(addr), token, command, .. } => {
+                    self.calls.push((addr, token, command));
+                }
                 ServerOut::Reply { to, reply } if !to.oneway => self.replies.push(reply),
                 ServerOut::Oneway { to: Target::Conn(conn), command } => self.oneways.push((conn, command)),
                 ServerOut::Save { token, path, data } => {

@@ -112,6 +112,8 @@ pub struct Slave {
     last_read: Mono,
     last_write: Mono,
     was_connected: bool,
+    /// Something came on this connection.
+    heard: bool,
     /// Begin of the second that is counted, and bytes read in it.
     second: (Mono, u64),
     /// Bytes of the second before.
@@ -148,6 +150,7 @@ impl Slave {
             last_read: now.mono,
             last_write: now.mono,
             was_connected: false,
+            heard: false,
             second: (now.mono, 0),
             rate: 0,
             error: None,
@@ -206,6 +209,20 @@ impl Slave {
             self.drop_connection(now.mono);
             self.tick(now);
         }
+    }
+
+    /// Dials at once instead of after the pause that follows a failure.
+    pub fn hurry(&mut self, now: Now) {
+        if matches!(self.phase, Phase::Idle(_)) {
+            self.phase = Phase::Idle(now.mono);
+            self.tick(now);
+        }
+    }
+
+    /// Something came from the master within this time.
+    #[must_use]
+    pub fn has_heard(&self, now: Now, ms: u64) -> bool {
+        self.heard && now.mono.ms_since(self.last_read) < ms
     }
 
     /// The dialled connection is there.
@@ -294,6 +311,7 @@ impl Slave {
             return;
         }
         self.last_read = now.mono;
+        self.heard = true;
         let passed = now.mono.ms_since(self.second.0);
         if passed >= 1_000 {
             self.rate = if passed < 2_000 { self.second.1 } else { 0 };
@@ -450,6 +468,7 @@ impl Slave {
 
     fn reset(&mut self, retry_at: Mono) {
         self.phase = Phase::Idle(retry_at);
+        self.heard = false;
         self.reported = None;
         self.first = true;
         self.inbound = BytesMut::new();

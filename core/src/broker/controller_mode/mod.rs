@@ -211,7 +211,7 @@ impl<S: Store> Broker<S> {
     }
 
     /// EXCHANGE_BROKER_HA_INFO (906) to a master: where it takes replicas.
-    pub(super) fn ha_info(&self) -> Reply {
+    pub(in crate::broker) fn ha_info(&self) -> Reply {
         let durable = i64::try_from(self.store.log_bounds().durable).unwrap_or(i64::MAX);
         let ext = Ext::new()
             .with("masterHaAddress", self.settings.ha_address())

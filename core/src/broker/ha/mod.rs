@@ -176,6 +176,25 @@ impl Ha {
         self.mode == Mode::Controller
     }
 
+    /// Bytes of a live master's log arrive here.
+    pub fn follows(&self) -> bool {
+        self.slave.as_ref().is_some_and(Slave::is_transferring)
+    }
+
+    /// The master was heard of within this time.
+    pub fn hears_master(&self, now: Now, ms: u64) -> bool {
+        self.slave.as_ref().is_some_and(|slave| slave.has_heard(now, ms))
+    }
+
+    /// A replica on the host of `addr` (`host:port`) follows this broker.
+    pub fn is_followed_from(&self, addr: &str) -> bool {
+        let host = addr.rsplit_once(':').map_or(addr, |(host, _)| host).trim_matches(['[', ']']);
+        // A name cannot be told from an address here: any replica counts.
+        let ip = host.parse::<core::net::IpAddr>().ok();
+        let from = |session: &&Session| ip.is_none_or(|ip| session.addr.ip().to_canonical() == ip);
+        self.sessions.values().filter(from).any(|session| session.master.acked().is_some())
+    }
+
     /// The epochs of the log as they are.
     pub fn epochs(&self) -> &EpochCache {
         self.slave.as_ref().map_or(&self.epochs, Slave::epochs)

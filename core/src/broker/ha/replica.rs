@@ -36,6 +36,14 @@ impl<S: Store> Broker<S> {
         }
     }
 
+    /// The master is there now, whatever the last attempt has shown.
+    pub(in crate::broker) fn hurry_to_master(&mut self, now: Now) {
+        if let Some(slave) = &mut self.ha.slave {
+            slave.hurry(now);
+        }
+        self.drive_replica(now);
+    }
+
     pub(super) fn follow_address(&mut self, now: Now, address: Option<String>) {
         if let Some(slave) = &mut self.ha.slave {
             slave.set_address(now, address);

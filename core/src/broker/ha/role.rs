@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{HaEvent, Progress, ReplicaId, Role, RoleCommand, RoleError};
 use crate::broker::persist::File;
-use crate::broker::{Broker, schedule, timer};
+use crate::broker::{Broker, schedule};
 use crate::ha::epoch::EpochEntry;
 use crate::ha::sync_set::SyncStateSet;
 use crate::store::{Store, TruncateError};
@@ -193,8 +193,8 @@ impl<S: Store> Broker<S> {
         self.schedule = schedule::Schedule::new(&self.settings.delay_levels, delays, now);
         let interval = self.settings.broker.transaction_check_interval;
         self.transactions.restart(now, interval, self.store.log_bounds().max);
-        let (checkpoint, metrics) = self.timers.state();
-        self.timers = timer::Timers::new(&self.settings, metrics, now);
+        let checkpoint = *self.timers.checkpoint();
+        self.timers.restart(&self.settings, now);
         if self.ha.is_master() {
             self.start_transactions(now);
         }

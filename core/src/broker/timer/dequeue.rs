@@ -2,7 +2,8 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::{Batch, STEPS, Step};
+use super::{Batch, Handed, STEPS, Step};
+use crate::broker::escape::{Lane, Letter, Offer};
 use crate::broker::properties::{Known, name};
 use crate::broker::put::Again;
 use crate::broker::{Broker, names};
@@ -17,7 +18,8 @@ impl<S: Store> Broker<S> {
     pub(super) fn deliver_slots(&mut self, now: Now) -> Step {
         for _ in 0..STEPS {
             let Some(batch) = &mut self.timers.batch else {
-                if !self.begin_slot(now) {
+                // An acting slave whose master is coming ends the slot it is at and begins none.
+                if self.is_leaving() || !self.begin_slot(now) {
                     return Step::Idle;
                 }
                 continue;
@@ -27,8 +29,8 @@ impl<S: Store> Broker<S> {
                 self.timers.mark_dirty();
                 continue;
             };
-            if !self.deliver_entry(now, &entry) {
-                return Step::Blocked;
+            if let Some(stop) = self.deliver_entry(now, &entry).stop() {
+                return stop;
             }
             if let Some(batch) = &mut self.timers.batch {
                 batch.entries.pop_front();
@@ -100,42 +102,52 @@ impl<S: Store> Broker<S> {
             .collect()
     }
 
-    /// False when the store takes nothing now.
-    fn deliver_entry(&mut self, now: Now, entry: &TimerEntry) -> bool {
+    fn deliver_entry(&mut self, now: Now, entry: &TimerEntry) -> Handed {
         if entry.deletes() {
-            return true;
+            return Handed::Done;
         }
         let bytes = u64::try_from(entry.offset).ok().and_then(|at| self.store.record_at(at));
         let Some(Ok(found)) = bytes.as_deref().map(record::decode) else {
             tracing::error!(offset = entry.offset, "a timer message is gone from the log");
-            return true;
+            return Handed::Done;
         };
         let topic = found.property(name::REAL_TOPIC).unwrap_or("");
         let key = format!("{topic}+{}", found.property(name::UNIQ_KEY).unwrap_or(""));
         let taken_back = self.timers.batch.as_ref().is_some_and(|batch| batch.deleted.contains(&key));
         if taken_back && !entry.is_rolled() {
-            return true;
+            return Handed::Done;
         }
-        let delivered = self.deliver_timer(now, &found, entry.write_time, entry.is_rolled());
-        if delivered {
+        let delivered = self.deliver_timer(now, &found, Some(entry.write_time), entry.is_rolled());
+        if delivered == Handed::Done {
             self.timers.metrics.add(now.wall_ms, topic, -1);
         }
         delivered
     }
 
-    /// Stores a timer message under its real topic, or in the timer topic again. False when the store takes
-    /// nothing now; what can never be stored is dropped with an error.
-    pub(super) fn deliver_timer(&mut self, now: Now, found: &Record<'_>, enqueued: i64, roll: bool) -> bool {
+    /// Stores a timer message under its real topic, or in the timer topic again; an acting slave gives it to another
+    /// master. `enqueued` is when it was entered into its slot, if it was. What can never be stored is dropped with an
+    /// error.
+    pub(super) fn deliver_timer(
+        &mut self,
+        now: Now,
+        found: &Record<'_>,
+        enqueued: Option<i64>,
+        roll: bool,
+    ) -> Handed {
         let real_queue = found.property(name::REAL_QUEUE_ID).and_then(|text| text.parse().ok()).unwrap_or(0);
         let (topic, queue_id) = match found.property(name::REAL_TOPIC) {
             _ if roll => (names::TIMER_TOPIC, 0),
             Some(topic) => (topic, real_queue),
             None => {
                 tracing::error!(offset = found.physical_offset, "a timer message names no topic");
-                return true;
+                return Handed::Done;
             }
         };
-        let text = delivered_properties(found, now.wall_ms, enqueued, roll);
+        let text = delivered_properties(found, now.wall_ms, enqueued.unwrap_or(i64::MAX), roll);
+        if !self.is_master() {
+            let lane = if enqueued.is_some() { Lane::Slot } else { Lane::Late };
+            return self.send_timer_away(now, found, topic, &text, roll, lane);
+        }
         for text in [&text[..], found.properties] {
             let again = Again {
                 topic,
@@ -148,7 +160,7 @@ impl<S: Store> Broker<S> {
             match self.put_again(now, found, &again) {
                 Ok(_) => {
                     self.timers.dequeued.count(now.mono);
-                    return true;
+                    return Handed::Done;
                 }
                 Err(AppendError::PropertiesTooLong) => {}
                 Err(
@@ -157,7 +169,7 @@ impl<S: Store> Broker<S> {
                     | AppendError::TooManyLightQueues),
                 ) => {
                     tracing::error!(topic, %error, "a timer message could not be delivered; trying again");
-                    return false;
+                    return Handed::Refused;
                 }
                 Err(AppendError::MessageIllegal) => break,
             }
@@ -167,7 +179,39 @@ impl<S: Store> Broker<S> {
             offset = found.physical_offset,
             "a timer message can never be stored; dropped"
         );
-        true
+        Handed::Done
+    }
+
+    fn send_timer_away(
+        &mut self,
+        now: Now,
+        found: &Record<'_>,
+        topic: &str,
+        text: &[u8],
+        roll: bool,
+        lane: Lane,
+    ) -> Handed {
+        let out = found.property(name::TIMER_OUT_MS).and_then(|text| text.parse().ok()).unwrap_or(0);
+        // The time a roll was due at is not written down; a second copy finds out itself.
+        let due_ms = if roll { i64::MIN } else { out };
+        if self.was_delivered_by_master(found, topic, due_ms) {
+            return Handed::Done;
+        }
+        let group = self.inner_producer_group();
+        let letter = || {
+            if roll {
+                Letter::rolled(found, text, &group)
+            } else {
+                Letter::delivered(found, topic, text, &group)
+            }
+        };
+        match self.escape.lanes.offer(now, lane, found.physical_offset, letter) {
+            Offer::Stored => {
+                self.timers.dequeued.count(now.mono);
+                Handed::Done
+            }
+            Offer::Away => Handed::Away,
+        }
     }
 }
 

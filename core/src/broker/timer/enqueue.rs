@@ -1,6 +1,6 @@
 //! From the timer topic into the timer log, in the order of the queue.
 
-use super::{STEPS, Step, Timers};
+use super::{Handed, STEPS, Step, Timers};
 use crate::broker::properties::name;
 use crate::broker::{Broker, names};
 use crate::message::record::{self, Record};
@@ -45,11 +45,11 @@ impl<S: Store> Broker<S> {
                 Some(Ok(found)) => self.take_in(now, &found),
                 _ => {
                     tracing::error!(offset, "a timer message cannot be read");
-                    true
+                    Handed::Done
                 }
             };
-            if !taken {
-                return Step::Blocked;
+            if let Some(stop) = taken.stop() {
+                return stop;
             }
             self.timers.enqueued.count(now.mono);
             self.timers.queue_offset = offset + 1;
@@ -73,21 +73,20 @@ impl<S: Store> Broker<S> {
         bounds.is_some_and(|bounds| bounds.max > self.timers.queue_offset)
     }
 
-    /// False when the store takes nothing now.
-    fn take_in(&mut self, now: Now, found: &Record<'_>) -> bool {
+    fn take_in(&mut self, now: Now, found: &Record<'_>) -> Handed {
         let out = found.property(name::TIMER_OUT_MS).and_then(|text| text.parse::<i64>().ok());
         let (Some(out), Some(topic)) = (out, found.property(name::REAL_TOPIC)) else {
             tracing::error!(offset = found.physical_offset, "a timer message names no time or no topic");
-            return true;
+            return Handed::Done;
         };
         if self.timers.was_delivered(found, out) {
-            return true;
+            return Handed::Done;
         }
         let deletes = found.property(name::TIMER_DEL_UNIQKEY).is_some();
         let (time, rolled) = match self.timers.window.route(now.wall_ms, out, self.timers.floor) {
             Route::Due if deletes && self.waits_late(out, found) => (out, false),
-            Route::Due if deletes => return true,
-            Route::Due => return self.deliver_timer(now, found, i64::MAX, false),
+            Route::Due if deletes => return Handed::Done,
+            Route::Due => return self.deliver_timer(now, found, None, false),
             Route::Slot { time, rolled } => (time, rolled),
         };
         let write_time = self.timers.tick_of(now);
@@ -113,11 +112,11 @@ impl<S: Store> Broker<S> {
         match appended {
             Ok(_) => {
                 self.timers.metrics.add(now.wall_ms, topic, if deletes { -1 } else { 1 });
-                true
+                Handed::Done
             }
             Err(error) => {
                 tracing::error!(%error, "the timer log takes nothing; trying again");
-                false
+                Handed::Refused
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Handed, replay};
+use super::{Predecessor, replay};
 use crate::broker::properties::name;
 use crate::broker::{Broker, names};
 use crate::message::{record, tags};
@@ -53,10 +53,19 @@ impl<S: Store> Broker<S> {
             return;
         }
         let read_time = checkpoint.as_ref().map_or(0, |point| point.read_time);
+        let handed = checkpoint.as_ref().map_or_else(Predecessor::default, |point| Predecessor {
+            queue_offset: point.master_queue_offset,
+            read_time: point.read_time,
+        });
+        let overtaken = self.timers.overtaken.take();
         let mut waiting = Waiting::of(self.topics.iter().map(|topic| &*topic.topic_name));
         let wheel = &mut self.timers.wheel;
         self.timers.queue_offset = replay(&mut self.store, checkpoint.as_ref(), |store, at, entry| {
-            if entry.slot_time() >= read_time {
+            let waits = entry.slot_time() >= read_time
+                // The one that overtook this timer never had the message.
+                || overtaken.is_some_and(|own| entry.slot_time() >= own)
+                    && replay::queue_offset_of(store, entry).is_some_and(|at| at >= handed.queue_offset);
+            if waits {
                 count_waiting(store, entry, &mut waiting);
                 wheel.put(i64::try_from(at).unwrap_or(i64::MAX), entry);
             }
@@ -69,11 +78,15 @@ impl<S: Store> Broker<S> {
         self.timers.first_take_in = visible.max;
         let first = self.timers.wheel.first();
         let fresh = first.unwrap_or(i64::MAX).min(self.timers.tick_of(now));
-        self.timers.floor = if read_time > 0 { read_time } else { fresh };
-        self.timers.handed = checkpoint.as_ref().map_or_else(Handed::default, |point| Handed {
-            queue_offset: point.master_queue_offset,
-            read_time: point.read_time,
-        });
+        self.timers.floor = match first {
+            Some(first) if overtaken.is_some() => read_time.min(first),
+            _ if read_time > 0 => read_time,
+            _ => fresh,
+        };
+        self.timers.handed = handed;
         self.timers.start_saving(now, checkpoint);
+        if overtaken.is_some() {
+            self.timers.mark_dirty();
+        }
     }
 }

@@ -45,8 +45,31 @@ enum Step {
     /// There is more to do.
     More,
     Idle,
+    /// A message is on its way to another master, whose answer wakes the timer.
+    Away,
     /// The store takes nothing now.
     Blocked,
+}
+
+/// What became of one message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Handed {
+    Done,
+    /// It is on its way to another master.
+    Away,
+    /// The store takes nothing now.
+    Refused,
+}
+
+impl Handed {
+    /// How the turn goes on after a message that is not done with.
+    fn stop(self) -> Option<Step> {
+        match self {
+            Handed::Done => None,
+            Handed::Away => Some(Step::Away),
+            Handed::Refused => Some(Step::Blocked),
+        }
+    }
 }
 
 /// A slot that is being delivered.
@@ -62,7 +85,7 @@ struct Batch {
 /// Messages of the timer topic below `queue_offset` were in a timer log whose slots before `read_time` are
 /// delivered. This broker's timer log may lack them.
 #[derive(Clone, Copy, Debug, Default)]
-struct Handed {
+struct Predecessor {
     queue_offset: i64,
     read_time: i64,
 }
@@ -85,8 +108,11 @@ pub(super) struct Timers {
     /// Messages of the timer topic below were there at start: nothing is delivered before they are taken in,
     /// since one of them may take back what is due.
     first_take_in: i64,
+    /// Where this timer stood when another one's progress was taken over: its own entries from there on count unless
+    /// the other one had them.
+    overtaken: Option<i64>,
     /// What an earlier master's timer had done, or this one's before a restart.
-    handed: Handed,
+    handed: Predecessor,
     saving: Saving,
 }
 
@@ -108,14 +134,21 @@ impl Timers {
             enqueued: Rate::new(now.mono),
             dequeued: Rate::new(now.mono),
             first_take_in: 0,
-            handed: Handed::default(),
+            overtaken: None,
+            handed: Predecessor::default(),
             saving: Saving::default(),
         }
     }
 
-    /// What a new start would find.
-    pub fn state(&self) -> (crate::timer::TimerCheckpoint, TimerMetrics) {
-        (*self.checkpoint(), self.metrics.clone())
+    /// Begins anew with what a new start would find.
+    pub fn restart(&mut self, settings: &Settings, now: Now) {
+        let metrics = core::mem::take(&mut self.metrics);
+        *self = Timers { overtaken: self.overtaken, ..Timers::new(settings, metrics, now) };
+    }
+
+    /// A slot is under way.
+    pub fn is_delivering(&self) -> bool {
+        self.batch.is_some()
     }
 
     pub fn deadline(&self) -> Option<Mono> {
@@ -159,6 +192,7 @@ impl<S: Store> Broker<S> {
             if enqueues && taken == Step::Idle && self.timer_topic_has_more() { Step::More } else { taken };
         let wait = match (taken, delivered) {
             (Step::Blocked, _) | (_, Step::Blocked) => Some(RETRY_MS),
+            (Step::More, Step::Away) | (Step::Away, _) | (Step::Idle, Step::Away) => None,
             (Step::More, _) | (_, Step::More) => Some(0),
             (Step::Idle, Step::Idle) if !enqueues || !dequeues => Some(RETRY_MS),
             (Step::Idle, Step::Idle) => self.timers.wheel.first().map(|first| {

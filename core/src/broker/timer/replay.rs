@@ -46,7 +46,7 @@ fn cut<S: Store>(store: &mut S, at: u64, why: &str) {
     }
 }
 
-fn queue_offset_of<S: Store>(store: &S, entry: &TimerEntry) -> Option<i64> {
+pub(super) fn queue_offset_of<S: Store>(store: &S, entry: &TimerEntry) -> Option<i64> {
     let bytes = store.record_at(u64::try_from(entry.offset).ok()?)?;
     Some(record::decode(&bytes).ok()?.queue_offset)
 }

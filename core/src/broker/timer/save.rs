@@ -52,6 +52,19 @@ impl Timers {
         ready.version = masters.version;
     }
 
+    /// Takes over what an acting slave's timer has delivered, until the next start of this timer.
+    pub fn take_back(&mut self, theirs: &TimerCheckpoint) {
+        let ready = &mut self.saving.ready;
+        if theirs.read_time <= ready.read_time {
+            return;
+        }
+        let own = self.overtaken.unwrap_or(ready.read_time);
+        self.overtaken = Some(own);
+        ready.read_time = theirs.read_time;
+        ready.master_queue_offset = theirs.queue_offset;
+        ready.version.counter = ready.version.counter.max(theirs.version.counter);
+    }
+
     pub fn replace_metrics(&mut self, metrics: super::TimerMetrics) {
         self.metrics = metrics;
     }

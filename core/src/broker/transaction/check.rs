@@ -24,7 +24,7 @@ const SPAN_MAX: i64 = 20_000;
 
 /// What became of one half message in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+pub(super) enum Fate {
     /// It needs no more attention: it was ended.
     Ended,
     /// A copy stands for it, or it was given up: worth a mark when others before it stay open.
@@ -33,6 +33,8 @@ enum Fate {
     Open,
     /// It is too young, and so are those behind it.
     TooYoung,
+    /// It is on its way to another master, whose answer begins the next round.
+    Away,
     /// The store takes nothing now.
     Blocked,
 }
@@ -61,7 +63,7 @@ impl<S: Store> Broker<S> {
                     round.first_open.get_or_insert(at);
                 }
                 Fate::TooYoung => over = Some(positive(self.settings.broker.transaction_check_interval)),
-                Fate::Blocked => over = Some(RETRY_MS),
+                Fate::Away | Fate::Blocked => over = Some(RETRY_MS),
             }
             if over.is_none() {
                 round.at += 1;
@@ -105,6 +107,9 @@ impl<S: Store> Broker<S> {
         }
         if self.was_committed_before(now, &half) {
             return Fate::Ended;
+        }
+        if !self.is_master() {
+            return self.send_half_away(now, &half);
         }
         let age = now.wall_ms.saturating_sub(half.record.born_timestamp);
         let kept_ms = i64::from(self.settings.store.file_reserved_time) * 3_600_000;

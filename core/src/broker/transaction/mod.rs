@@ -9,6 +9,7 @@
 //! - an end that comes twice, also for a half message stored again since, and also when the marks of a first
 //!   end were lost in a crash, delivers once.
 
+mod away;
 mod check;
 mod committed;
 mod end;
@@ -80,6 +81,11 @@ impl Transactions {
         self.round = None;
         self.next_round = now.mono.plus_ms(positive(interval_ms));
         self.life_began_at = i64::try_from(log_end).unwrap_or(i64::MAX);
+    }
+
+    /// A half message has gone to another master: the round goes on behind it.
+    pub fn look_again(&mut self, now: Now) {
+        self.next_round = now.mono;
     }
 
     pub fn deadline(&self) -> Option<Mono> {

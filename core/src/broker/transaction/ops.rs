@@ -43,6 +43,10 @@ pub(super) fn offsets(body: &[u8]) -> impl Iterator<Item = i64> {
 impl<S: Store> Broker<S> {
     /// Notes that a half message needs no more attention.
     pub(super) fn mark_done(&mut self, now: Now, offset: i64) {
+        if !self.is_master() {
+            // An acting slave writes nothing: the progress of the half topic tells its master.
+            return;
+        }
         let config = &self.settings.broker;
         let most = usize::try_from(config.transaction_op_msg_max_size).unwrap_or(4_096);
         let interval = positive(config.transaction_op_batch_interval.into());
@@ -54,7 +58,7 @@ impl<S: Store> Broker<S> {
 
     /// Writes the marks gathered so far; what cannot be written now is tried again.
     pub(super) fn write_ops(&mut self, now: Now) {
-        if self.transactions.ops.text.is_empty() {
+        if self.transactions.ops.text.is_empty() || !self.is_master() {
             return;
         }
         let text = core::mem::take(&mut self.transactions.ops.text);

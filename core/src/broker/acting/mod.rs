@@ -1,9 +1,16 @@
-//! `enableSlaveActingMaster`: brokers of one name keep themselves alive at the NameServers by heartbeats, and a
-//! slave learns whether its master lives (`BrokerController.syncBrokerMemberGroup`, `spec/ha.md` A.7).
+//! `enableSlaveActingMaster`: brokers of one name keep themselves alive at the NameServers by heartbeats, and learn
+//! who of them lives (`BrokerController.syncBrokerMemberGroup`, `spec/ha.md` A.7).
 //!
-//! While no master lives, the slave with the smallest id serves pulls as a master does: it holds them, and sends
-//! nobody elsewhere. It stores nothing, so what has to be stored to be served (delays, timers, transactions,
-//! messages sent back) waits for the master.
+//! While no master lives, the slave with the smallest id serves pulls as a master does, and does its master's duties
+//! as far as they come from the log ([`services`]): delays, timers, open transactions. It stores nothing itself, what
+//! has to be stored goes to other masters ([`super::escape`]). A master that returns takes back how far that went
+//! before anybody hears of it ([`online`], [`exchange`]).
+
+mod exchange;
+mod online;
+mod services;
+#[cfg(test)]
+mod tests;
 
 use super::Broker;
 use crate::body::BrokerMemberGroupBody;
@@ -13,6 +20,9 @@ use crate::time::{Mono, Now, earliest};
 use crate::wire::code::{request, response};
 use crate::wire::headers::naming::BrokerIdentity;
 use crate::wire::{CallError, Command, Frame, Reply, ServerOut, Target};
+use exchange::Questions;
+use online::PreOnline;
+use services::Standing;
 
 const CALL_MS: u64 = 3_000;
 
@@ -24,20 +34,43 @@ pub(super) struct Group {
     asking: Option<u64>,
     /// NameServers are asked in turn, so that one that is gone does not end it.
     turn: usize,
-    /// Slaves ask; masters only beat.
-    asks: bool,
+    /// A slave, which may have to act for its master.
+    slave: bool,
     on: bool,
+    /// Live brokers of the name, as last heard of; this one counts.
+    alive: usize,
+    standing: Standing,
+    /// A master has said that it is coming: it is given time until then.
+    summoned: Mono,
+    /// Questions of that master that wait for what is under way.
+    questions: Questions,
+    /// What is left to do before anybody may hear of this broker; `None` when it is online.
+    online: Option<Box<PreOnline>>,
 }
 
 impl Group {
-    /// What is due for a broker: heartbeats, and questions if it is a slave.
-    pub fn new(on: bool, asks: bool, now: Now) -> Self {
-        Group { on, asks, beat_due: now.mono, ask_due: now.mono, ..Group::default() }
+    /// What is due for a broker; `isolated` when it is to go through the steps of pre-online first.
+    pub fn new(on: bool, slave: bool, isolated: bool, now: Now) -> Self {
+        let online = isolated.then(|| Box::new(PreOnline::new(now)));
+        Group { on, slave, online, alive: 1, beat_due: now.mono, ask_due: now.mono, ..Group::default() }
     }
 
     pub fn deadline(&self) -> Option<Mono> {
-        let ask = (self.asks && self.asking.is_none()).then_some(self.ask_due);
+        if let Some(online) = &self.online {
+            return online.deadline();
+        }
+        let ask = self.asking.is_none().then_some(self.ask_due);
         self.on.then(|| earliest(Some(self.beat_due), ask)).flatten()
+    }
+
+    /// Not online yet: nobody may hear of this broker, and nothing is delivered.
+    pub fn is_isolated(&self) -> bool {
+        self.online.is_some()
+    }
+
+    /// Live brokers of the name, this one included; `None` without acting masters.
+    pub fn alive(&self) -> Option<usize> {
+        self.on.then_some(self.alive)
     }
 }
 
@@ -45,6 +78,9 @@ impl<S: Store> Broker<S> {
     pub(super) fn tick_group(&mut self, now: Now) {
         if !self.group.on {
             return;
+        }
+        if self.group.is_isolated() {
+            return self.go_on_to_online(now);
         }
         let servers = self.registration.registered();
         if self.group.beat_due <= now.mono {
@@ -55,7 +91,7 @@ impl<S: Store> Broker<S> {
                 self.out.push_back(ServerOut::Oneway { to: Target::Addr(addr.clone()), command });
             }
         }
-        if self.group.asks && self.group.asking.is_none() && self.group.ask_due <= now.mono {
+        if self.group.asking.is_none() && self.group.ask_due <= now.mono {
             let period = u64::try_from(self.settings.broker.sync_broker_member_group_period).unwrap_or(1_000);
             self.group.ask_due = now.mono.plus_ms(period.max(1));
             let turn = self.group.turn;
@@ -105,10 +141,11 @@ impl<S: Store> Broker<S> {
         let told = answer.map(|answer| json::from_slice::<BrokerMemberGroupBody>(&answer.body));
         match told {
             Some(Ok(told)) => {
-                let smallest = told.group.broker_addrs.first_key_value().map(|(id, _)| *id);
-                if let Some(smallest) = smallest {
-                    self.smallest_id_is(now, smallest);
-                }
+                let members = told.group.broker_addrs;
+                let Some((smallest, _)) = members.first_key_value() else { return true };
+                let own = self.settings.broker.broker_id;
+                self.group.alive = members.len() + usize::from(!members.contains_key(&own));
+                self.smallest_id_is(now, *smallest);
             }
             Some(Err(error)) => tracing::warn!(%error, "a NameServer's member group cannot be read"),
             None => tracing::debug!(?result, "a NameServer does not tell the members of this broker's name"),
@@ -122,6 +159,8 @@ impl<S: Store> Broker<S> {
         match id.and_then(|text| text.parse::<i64>().ok()).filter(|id| *id >= 0) {
             Some(id) => {
                 self.smallest_id_is(now, id);
+                let address = frame.ext("haBrokerAddr").map(str::to_owned);
+                self.master_is_at(now, address.as_deref().filter(|address| id == 0 && !address.is_empty()));
                 Reply::success()
             }
             None => Reply::error(
@@ -132,7 +171,7 @@ impl<S: Store> Broker<S> {
     }
 
     fn smallest_id_is(&mut self, now: Now, id: i64) {
-        if !self.group.on || !self.group.asks || id == self.min_broker_id {
+        if !self.group.on || !self.group.slave || self.group.is_isolated() || id == self.min_broker_id {
             return;
         }
         tracing::warn!(from = self.min_broker_id, to = id, "the smallest id of the live brokers changed");
