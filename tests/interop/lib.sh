@@ -8,6 +8,7 @@ NS_PID=''
 BROKER_PID=''
 CONTAINER_PIDS=('' '')
 CONTAINER_KINDS=('' '')
+EXTRA_PIDS=()   # brokers beside the one the scenarios stop and start
 SUITE_PID=''
 NS_KIND=''
 BROKER_KIND=''
@@ -256,12 +257,14 @@ start_servers() { # NAMESRV-KIND BROKER-KIND
 
 stop_servers() {
   end_process "$SUITE_PID" KILL 5 || true
-  end_process "$BROKER_PID" TERM 20 || true
-  # Java's takes 7 s for each broker; nobody looks at what it leaves.
   local pid
+  for pid in "$BROKER_PID" "${EXTRA_PIDS[@]}"; do
+    end_process "$pid" TERM 20 || true
+  done
+  # Java's takes 7 s for each broker; nobody looks at what it leaves.
   for pid in "${CONTAINER_PIDS[@]}"; do { end_process "$pid" KILL 5 || true; } 2>/dev/null; done
   end_process "$NS_PID" TERM 20 || true
-  SUITE_PID='' BROKER_PID='' NS_PID='' CONTAINER_PIDS=('' '')
+  SUITE_PID='' BROKER_PID='' NS_PID='' CONTAINER_PIDS=('' '') EXTRA_PIDS=()
 }
 
 cleanup() {
@@ -270,7 +273,7 @@ cleanup() {
   if [[ -n ${KEEP:-} ]]; then echo "logs and stores are in $WORK" >&2; fi
   exec 2>/dev/null # bash announces each process that was killed
   local pid
-  for pid in "$SUITE_PID" "$BROKER_PID" "${CONTAINER_PIDS[@]}" "$NS_PID"; do
+  for pid in "$SUITE_PID" "$BROKER_PID" "${EXTRA_PIDS[@]}" "${CONTAINER_PIDS[@]}" "$NS_PID"; do
     end_process "$pid" KILL 5 || true
   done
   if [[ -z ${KEEP:-} ]]; then rm -rf "$WORK"; fi
@@ -313,6 +316,7 @@ run_suite() { # LABEL NAMES...
     -Drocketmq.serialize.type="$SERIALIZE" -Dinterop.mqadmin="$MQADMIN" -Dinterop.broker="$BROKER_KIND" -Dinterop.handover="${HANDOVER:-}" \
     -Dinterop.golden="${GOLDEN:-}" -Dinterop.golden.signals="${GOLDEN_SIGNALS:-}" -Dinterop.conf="$CELL/broker.conf" \
     -Dinterop.places="$CELL/places" -Dinterop.captures="$HERE/../golden/mqadmin" \
+    -Dinterop.other="${OTHER:-}" -Dinterop.acting="${ACTING:-}" \
     -Djava.net.preferIPv4Stack=true -Drocketmq.client.rebalance.waitInterval=6000 \
     -cp "$CLASSES:$JARS/*" interop.Suite "127.0.0.1:$NS_PORT" "127.0.0.1:$BROKER_PORT" "$@" <"$in" >"$out" 2>"$log" &
   SUITE_PID=$!
@@ -572,6 +576,66 @@ golden_cells() { # OURS FIRST NAME...
     GOLDEN=''
     if [[ -z ${KEEP:-} ]]; then rm -rf "$CELL"; fi
   done
+}
+
+# ---------------------------------------------------------------- acting master
+
+# A further broker: a copy of the first one's configuration with other settings.
+start_extra() { # KIND CONF NAME PORT KEY=VALUE...
+  local kind=$1 conf=$CELL/$2.conf name=$3 port=$4 command key
+  sed -E '/^(brokerId|brokerName|brokerRole|listenPort|haListenPort|storePath[A-Za-z]*)=/d' "$CELL/broker.conf" >"$conf"
+  mkdir -p "$CELL/$2"
+  printf '%s\n' "brokerName=$name" "listenPort=$port" "haListenPort=$((port + 1))" "storePathRootDir=$CELL/$2" \
+    "storePathCommitLog=$CELL/$2/commitlog" >>"$conf"
+  for key in "${@:5}"; do
+    sed -i "/^${key%%=*}=/d" "$conf"
+    printf '%s\n' "$key" >>"$conf"
+  done
+  if [[ $kind == java ]]; then
+    java_server 512m broker.BrokerStartup -c "$conf" -n "127.0.0.1:$NS_PORT"
+    command=("${JAVA_SERVER[@]}")
+  else
+    command=("$(binary "$kind")" broker -c "$conf" -n "127.0.0.1:$NS_PORT")
+  fi
+  launch "$2" "$kind" "$CELL/$2.log" \
+    "The broker[$name, 127.0.0.1:$port] boot success. serializeType=$SERVER_SERIALIZE and name server is 127.0.0.1:$NS_PORT" \
+    "${command[@]}" || return 1
+  EXTRA_PIDS+=("$STARTED")
+}
+
+# A master and its slave of different kinds, and a master of another name: the first one is killed and comes back.
+acting_cell() { # NAMESRV MASTER SLAVE OTHER
+  local label=$1/$2+$3 failed_before=$FAILED slave other pair
+  SERVER_SERIALIZE=${SERVER_SERIALIZE_OPTION:-$SERIALIZE}
+  prepare_cell
+  take_ports
+  slave=$PORT
+  take_ports
+  other=$PORT
+  printf '%s\n' supportActingMaster=true notifyMinBrokerIdChanged=true >>"$CELL/namesrv.conf"
+  for pair in enableSlaveActingMaster=true enableRemoteEscape=true totalReplicas=2 slaveReadEnable=true \
+    brokerNotActiveTimeoutMillis=5000 transactionCheckInterval=3000 flushConsumerOffsetInterval=1000 \
+    "haListenPort=$((BROKER_PORT + 1))"; do
+    set_conf "${pair%%=*}" "${pair#*=}"
+  done
+  OTHER=127.0.0.1:$other
+  ACTING=$3
+  if start_namesrv "$1" && start_broker "$2" &&
+    start_extra "$3" slave broker-a "$slave" brokerId=1 brokerRole=SLAVE &&
+    start_extra "$4" other broker-b "$other" brokerId=0 brokerRole=ASYNC_MASTER totalReplicas=1; then
+    run_suite "$label" acting-master
+    if ((FAILED > failed_before)); then
+      for pair in slave other; do
+        echo "    | end of the log of $pair:"
+        excerpt "$CELL/$pair.log" 15
+      done
+    fi
+  else
+    report_failed "$label/acting-master" "servers did not start"
+  fi
+  stop_servers
+  OTHER=''
+  if [[ -z ${KEEP:-} ]]; then rm -rf "$CELL"; fi
 }
 
 # ---------------------------------------------------------------- failover
