@@ -40,7 +40,7 @@ pub(super) struct Group {
     /// Live brokers of the name, as last heard of; this one counts.
     alive: usize,
     standing: Standing,
-    /// A master has said that it is coming: it is given time until then.
+    /// A master has said that it is coming: it is given time until then, or until it is there or gone again.
     summoned: Mono,
     /// Questions of that master that wait for what is under way.
     questions: Questions,
@@ -61,6 +61,11 @@ impl Group {
         }
         let ask = self.asking.is_none().then_some(self.ask_due);
         self.on.then(|| earliest(Some(self.beat_due), ask)).flatten()
+    }
+
+    /// The connection to the master is gone: if it was on its way, it is not any more.
+    pub fn master_lost(&mut self) {
+        self.summoned = Mono(0);
     }
 
     /// Not online yet: nobody may hear of this broker, and nothing is delivered.
@@ -179,6 +184,7 @@ impl<S: Store> Broker<S> {
         // The NameServers say where a master that has come is, and see the topics of one that acts.
         self.registration.release(now);
         if id == 0 {
+            self.group.summoned = now.mono;
             // They are answered with the advice to ask the master.
             self.answer_all_held(now);
         } else {

@@ -14,6 +14,7 @@ use crate::body::BrokerMemberGroupBody;
 use crate::broker::offsets::OffsetTable;
 use crate::broker::persist::File;
 use crate::broker::schedule::DelayOffsets;
+use crate::broker::timer::DONE_FIELD;
 use crate::json;
 use crate::store::Store;
 use crate::time::{Mono, Now};
@@ -40,6 +41,8 @@ struct Progress {
     offsets: Option<OffsetTable>,
     delays: Option<DelayOffsets>,
     timer: Option<TimerCheckpoint>,
+    /// Places in the log of what was delivered of the slot the timer stands at.
+    delivered_of_slot: Vec<i64>,
 }
 
 #[derive(Debug)]
@@ -284,7 +287,7 @@ impl<S: Store> Broker<S> {
             self.persist.mark(File::DelayOffsets);
         }
         if let Some(point) = found.timer {
-            self.timers.take_back(&point);
+            self.timers.take_back(&point, found.delivered_of_slot.into_iter());
         }
     }
 
@@ -321,6 +324,8 @@ impl Progress {
                 }
                 // A timer that never ran has nothing to tell.
                 self.timer = TimerCheckpoint::decode(&answer.body);
+                let places = answer.ext_text(DONE_FIELD).unwrap_or_default();
+                self.delivered_of_slot = places.split(',').filter_map(|place| place.parse().ok()).collect();
             }
         }
         Ok(())

@@ -117,6 +117,8 @@ impl<S: Store> Broker<S> {
         if self.escape.lanes.is_busy() || slot_is_open {
             return;
         }
+        // What still waits for its next try is the master's from now on.
+        self.escape.lanes.open();
         self.group.standing = Standing::Saving;
         self.stop_timers(now);
         self.review_standing(now);

@@ -123,7 +123,7 @@ impl Lanes {
         self.jobs.retain(|lane, job| *lane == Lane::Slot || out(job));
     }
 
-    /// Begins anew; whatever was under way is nobody's any more.
+    /// Begins anew; whatever waited is nobody's any more.
     pub fn open(&mut self) {
         *self = Lanes { turn: self.turn, ..Lanes::default() };
     }

@@ -75,6 +75,7 @@ impl<S: Store> Broker<S> {
         let ours = self.ha.link == Link::Open(conn);
         if ours {
             tracing::warn!("the master closed the connection");
+            self.group.master_lost();
             self.link_down(now);
         }
         ours

@@ -32,8 +32,12 @@ impl<S: Store> Broker<S> {
             if let Some(stop) = self.deliver_entry(now, &entry).stop() {
                 return stop;
             }
+            let acting = !self.is_master();
             if let Some(batch) = &mut self.timers.batch {
                 batch.entries.pop_front();
+                if acting {
+                    batch.done.push(entry.offset);
+                }
             }
         }
         Step::More
@@ -57,7 +61,7 @@ impl<S: Store> Broker<S> {
         }
         let deleted = self.deletions(&entries);
         self.timers.floor = self.timers.floor.max(time.saturating_add(self.timers.window.precision_ms));
-        self.timers.batch = Some(Batch { time, entries, deleted });
+        self.timers.batch = Some(Batch { time, entries, deleted, done: Vec::new() });
         true
     }
 
@@ -114,7 +118,7 @@ impl<S: Store> Broker<S> {
         let topic = found.property(name::REAL_TOPIC).unwrap_or("");
         let key = format!("{topic}+{}", found.property(name::UNIQ_KEY).unwrap_or(""));
         let taken_back = self.timers.batch.as_ref().is_some_and(|batch| batch.deleted.contains(&key));
-        if taken_back && !entry.is_rolled() {
+        if taken_back && !entry.is_rolled() || self.timers.delivered_elsewhere.remove(&entry.offset) {
             return Handed::Done;
         }
         let delivered = self.deliver_timer(now, &found, Some(entry.write_time), entry.is_rolled());

@@ -30,6 +30,7 @@ use crate::timer::{TimerEntry, Wheel, Window, tick};
 use rate::Rate;
 pub use replay::replay;
 use save::Saving;
+pub(super) use status::DONE_FIELD;
 pub use status::{TimerMetric, TimerMetrics};
 
 /// Messages taken in or delivered in one turn, so that a backlog does not starve requests.
@@ -80,6 +81,8 @@ struct Batch {
     entries: VecDeque<TimerEntry>,
     /// What is taken back: `<topic>+<unique key>`.
     deleted: HashSet<String>,
+    /// Places in the log of what is delivered already, while acting for a master: it is told if the slot is left.
+    done: Vec<i64>,
 }
 
 /// Messages of the timer topic below `queue_offset` were in a timer log whose slots before `read_time` are
@@ -111,6 +114,8 @@ pub(super) struct Timers {
     /// Where this timer stood when another one's progress was taken over: its own entries from there on count unless
     /// the other one had them.
     overtaken: Option<i64>,
+    /// Places in the log of messages the other one delivered of the slot it was at.
+    delivered_elsewhere: HashSet<i64>,
     /// What an earlier master's timer had done, or this one's before a restart.
     handed: Predecessor,
     saving: Saving,
@@ -135,6 +140,7 @@ impl Timers {
             dequeued: Rate::new(now.mono),
             first_take_in: 0,
             overtaken: None,
+            delivered_elsewhere: HashSet::new(),
             handed: Predecessor::default(),
             saving: Saving::default(),
         }
@@ -143,7 +149,9 @@ impl Timers {
     /// Begins anew with what a new start would find.
     pub fn restart(&mut self, settings: &Settings, now: Now) {
         let metrics = core::mem::take(&mut self.metrics);
-        *self = Timers { overtaken: self.overtaken, ..Timers::new(settings, metrics, now) };
+        let delivered_elsewhere = core::mem::take(&mut self.delivered_elsewhere);
+        let overtaken = self.overtaken;
+        *self = Timers { overtaken, delivered_elsewhere, ..Timers::new(settings, metrics, now) };
     }
 
     /// A slot is under way.

@@ -53,11 +53,13 @@ impl Timers {
     }
 
     /// Takes over what an acting slave's timer has delivered, until the next start of this timer.
-    pub fn take_back(&mut self, theirs: &TimerCheckpoint) {
+    /// `done` are places in the log of what it has delivered of the slot it stands at.
+    pub fn take_back(&mut self, theirs: &TimerCheckpoint, done: impl Iterator<Item = i64>) {
         let ready = &mut self.saving.ready;
-        if theirs.read_time <= ready.read_time {
+        if theirs.read_time < ready.read_time {
             return;
         }
+        self.delivered_elsewhere.extend(done);
         let own = self.overtaken.unwrap_or(ready.read_time);
         self.overtaken = Some(own);
         ready.read_time = theirs.read_time;

@@ -12,8 +12,11 @@ use crate::json::{self, Style};
 use crate::json_struct;
 use crate::store::Store;
 use crate::time::Now;
-use crate::wire::Reply;
 use crate::wire::code::response;
+use crate::wire::{Ext, Reply};
+
+/// Places in the log of what an acting slave has delivered of the slot its checkpoint stands at.
+pub(in crate::broker) const DONE_FIELD: &str = "deliveredOfSlot";
 
 json_struct! {
     /// Messages of one topic that wait.
@@ -71,7 +74,16 @@ impl<S: Store> Broker<S> {
         if !self.timers.enabled {
             return Reply::error(response::SYSTEM_ERROR, "The checkpoint is null");
         }
-        Reply::success().with_body(self.timers.checkpoint().encode())
+        let reply = Reply::success().with_body(self.timers.checkpoint().encode());
+        let done = self.timers.batch.as_ref().filter(|_| !self.is_master()).map(|batch| &batch.done[..]);
+        match done {
+            // Of use to a master of ours; the reference looks at the body alone.
+            Some(done @ [_, ..]) => {
+                let places: Vec<String> = done.iter().map(i64::to_string).collect();
+                reply.with_ext(Ext::new().with(DONE_FIELD, places.join(",")))
+            }
+            _ => reply,
+        }
     }
 
     pub(in crate::broker) fn timer_metrics(&self) -> Reply {

@@ -51,6 +51,8 @@ pub(super) struct World {
     pub has_topic: bool,
     /// So many answers of the other master are lost on the way.
     pub lost_answers: u32,
+    /// Bodies whose answers were lost.
+    pub unanswered: Vec<String>,
     pub given: Vec<Given>,
 }
 
@@ -75,6 +77,7 @@ impl World {
             other_is_up: true,
             has_topic: true,
             lost_answers: 0,
+            unanswered: Vec::new(),
             given: Vec::new(),
         };
         world.start(0);
@@ -266,6 +269,7 @@ impl World {
         });
         if self.lost_answers > 0 {
             self.lost_answers -= 1;
+            self.unanswered.extend(self.given.last().map(|given| given.body.clone()));
             return Err(CallError::Timeout { addr: OTHER.to_owned(), timeout_ms: 3_000 });
         }
         Ok(Command::response(response::SUCCESS, 0))
