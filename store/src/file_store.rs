@@ -110,7 +110,11 @@ impl FileStore {
             return Err(AppendError::NotWritable);
         }
         if self.queues.conflicts(message.topic, kind) {
-            return Err(AppendError::MessageIllegal);
+            match self.queues.drop_empty(message.topic) {
+                Ok(true) => {}
+                Ok(false) => return Err(AppendError::MessageIllegal),
+                Err(error) => return Err(self.refuse(now, &error, 0)),
+            }
         }
         if sysflag::enters_queue(message.sys_flag)
             && let Some(queue) = self.queues.get_or_create(message.topic, message.queue_id, kind)

@@ -192,6 +192,17 @@ impl Queues {
         Ok(found)
     }
 
+    /// Removes a topic's queues if none has ever had an entry, as a crash can leave those of a topic that was being deleted:
+    /// such a topic may come again as one of the other type.
+    pub(crate) fn drop_empty(&mut self, topic: &str) -> Result<bool, StoreError> {
+        let empty =
+            self.topics.get(topic).is_some_and(|queues| queues.values().all(|queue| queue.max() == 0));
+        if empty {
+            self.drop_topic(topic)?;
+        }
+        Ok(empty)
+    }
+
     /// Removes a topic's queues for good: newer records are of another kind, or it was deleted.
     pub(crate) fn drop_topic(&mut self, topic: &str) -> Result<(), StoreError> {
         for queue in self.topics.remove(topic).unwrap_or_default().into_values() {

@@ -235,3 +235,24 @@ fn pulls_end_at_file_borders_and_limits() {
     assert_eq!(common::run_jobs(&mut store, now(1)) > 0, !dir.path().join("trash/0").exists());
     assert_eq!(store.append(now(99), &message("Topic", 0, b"again", None)).unwrap().queue_offset, 0);
 }
+
+/// A crash in the middle of a deletion can leave the directories of a topic that comes again as one of the other type.
+#[test]
+fn empty_directories_do_not_say_what_type_a_topic_is() {
+    let dir = Scratch::new();
+    fs::create_dir_all(dir.path().join("consumequeue/Topic/0")).unwrap();
+    let (mut store, _) = open(small_config(dir.path()));
+    let mut items = Vec::new();
+    for n in 0..3 {
+        push_item(&mut items, &BatchItem { flag: 0, body: &[n + 1; 20], properties: b"a\x01b" });
+    }
+    let parts: [&[u8]; 1] = [b"INNER_NUM\x013\x02"];
+    let batch = NewMessage {
+        sys_flag: sysflag::INNER_BATCH | sysflag::NEED_UNWRAP,
+        properties: &parts,
+        ..message("Topic", 0, &items, None)
+    };
+    assert_eq!(store.append(now(1), &batch).map(|done| done.queue_offset), Ok(0));
+    let plain = store.append(now(2), &message("Topic", 0, b"one", None)).map(|done| done.offset);
+    assert_eq!(plain, Err(AppendError::MessageIllegal), "now it is a topic of batches");
+}

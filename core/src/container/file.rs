@@ -112,7 +112,7 @@ impl BrokerFile {
         }
         let logs = store.commit_log_path();
         let mut folders = vec![plain_path(&store.store_path_root_dir)];
-        folders.extend(logs.split(',').filter(|path| !path.trim().is_empty()).map(plain_path));
+        folders.extend(logs.split(',').map(str::trim).filter(|path| !path.is_empty()).map(plain_path));
         Ok(Member {
             kind,
             identity: self.identity(),

@@ -129,7 +129,7 @@ impl Members {
 /// A path without the parts that name nothing, so that equal folders compare equal; links are not followed.
 pub(super) fn plain_path(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
-    for part in path.trim().split('/') {
+    for part in path.split('/') {
         match part {
             "" | "." => {}
             ".." if parts.last().is_some_and(|last| *last != "..") => {
@@ -138,6 +138,6 @@ pub(super) fn plain_path(path: &str) -> String {
             other => parts.push(other),
         }
     }
-    let root = if path.trim_start().starts_with('/') { "/" } else { "" };
+    let root = if path.starts_with('/') { "/" } else { "" };
     format!("{root}{}", parts.join("/"))
 }
