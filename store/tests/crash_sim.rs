@@ -12,7 +12,7 @@
 //! One thing is allowed because the record format cannot tell: the properties at the very end of a record that
 //! was not durable yet may be torn (the checksum covers the body only).
 //!
-//! `SANSMQ_SIM_SEEDS=n` runs so many seeds, `SANSMQ_SIM_SEED=n` runs one, `SANSMQ_SIM_THREADS=n` uses threads:
+//! `SANSMQ_SIM_SEEDS=n` runs so many seeds from `SANSMQ_SIM_FROM` on, `SANSMQ_SIM_SEED=n` runs one, `SANSMQ_SIM_THREADS=n` uses threads:
 //! `SANSMQ_SIM_SEEDS=100000 SANSMQ_SIM_THREADS=2 cargo test -p sansmq-store --release --test crash_sim`
 
 mod common;
@@ -47,14 +47,15 @@ fn no_crash_breaks_a_promise() {
         life::live(seed);
     }
     let seeds = number("SANSMQ_SIM_SEEDS").unwrap_or(DEFAULT_SEEDS);
-    let next = AtomicU64::new(0);
+    let from = number("SANSMQ_SIM_FROM").unwrap_or(0);
+    let next = AtomicU64::new(from);
     let (failed, totals) = (AtomicU64::new(u64::MAX), std::sync::Mutex::new(life::Totals::default()));
     std::thread::scope(|scope| {
         for _ in 0..number("SANSMQ_SIM_THREADS").unwrap_or(1) {
             scope.spawn(|| {
                 while failed.load(Ordering::Relaxed) == u64::MAX {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds {
+                    if seed >= from.saturating_add(seeds) {
                         break;
                     }
                     match catch_unwind(AssertUnwindSafe(|| life::live(seed))) {
@@ -69,5 +70,5 @@ fn no_crash_breaks_a_promise() {
     });
     let seed = failed.into_inner();
     assert!(seed == u64::MAX, "seed {seed} fails; SANSMQ_SIM_SEED={seed} replays it");
-    println!("{seeds} seeds: {:?}", totals.into_inner().unwrap());
+    println!("{seeds} seeds from {from}: {:?}", totals.into_inner().unwrap());
 }
