@@ -137,6 +137,9 @@ impl AnyQueue {
     }
 
     pub(crate) fn drop_unused(&mut self) -> io::Result<()> {
+        if let AnyQueue::Simple(SimpleQueue { ext: Some(ext), .. }) = self {
+            ext.drop_unused()?;
+        }
         files!(self, queue => queue.drop_unused())
     }
 

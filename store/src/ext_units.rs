@@ -333,6 +333,20 @@ impl ExtUnits {
         clean().map_err(StoreError::io("cut", &path))
     }
 
+    /// Removes the files that were reserved but hold no unit, as an orderly end does: nothing has made them durable, and
+    /// some of them may be gone at the next start.
+    pub(crate) fn drop_unused(&mut self) -> std::io::Result<()> {
+        self.spare.clear();
+        while self.settled && self.has_files() && self.files_end - self.file_size >= self.end {
+            let base = self.files_end - self.file_size;
+            self.writing.take_if(|open| open.base == base);
+            self.reading.get_mut().take_if(|open| open.base == base);
+            remove_durably(&*self.disk, &segments::path_of(&self.dir, base))?;
+            self.files_end = base;
+        }
+        Ok(())
+    }
+
     /// Forgets the files in front of the one with the unit at `first`, an address still in use.
     pub(crate) fn take_expired(&mut self, first: i64) -> Vec<PathBuf> {
         let mut gone = Vec::new();
