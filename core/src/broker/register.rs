@@ -9,7 +9,7 @@ use crate::json::{self, Style};
 use crate::store::Store;
 use crate::time::{Mono, Now, earliest};
 use crate::wire::code::{request, response};
-use crate::wire::headers::naming::{BrokerIdentity, RegisterBroker};
+use crate::wire::headers::naming::RegisterBroker;
 use crate::wire::{CallError, Command, ServerOut, Target};
 
 /// After a failure.
@@ -233,17 +233,8 @@ impl<S: Store> Broker<S> {
         self.registration.stopped = true;
         let addrs: Vec<String> =
             self.registration.servers.iter().filter(|s| s.registered).map(|s| s.addr.clone()).collect();
-        let addr = self.settings.address();
         for server in addrs {
-            let config = &self.settings.broker;
-            let header = BrokerIdentity {
-                broker_name: Some(&config.broker_name),
-                broker_addr: Some(&addr),
-                cluster_name: Some(&config.broker_cluster_name),
-                broker_id: Some(config.broker_id),
-                ..BrokerIdentity::default()
-            };
-            let command = Command::request(request::UNREGISTER_BROKER, header.to_ext());
+            let command = self.identified(request::UNREGISTER_BROKER);
             let token = self.token();
             self.registration.unregistering.push(token);
             let to = Target::Addr(server);

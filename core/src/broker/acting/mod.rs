@@ -125,7 +125,8 @@ impl<S: Store> Broker<S> {
         command.oneway()
     }
 
-    fn identified(&self, code: i32) -> Command {
+    /// A request to a NameServer that says no more than who this broker is.
+    pub(super) fn identified(&self, code: i32) -> Command {
         let (config, addr) = (&self.settings.broker, self.settings.address());
         let header = BrokerIdentity {
             broker_name: Some(&config.broker_name),
