@@ -197,6 +197,16 @@ impl Server {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// The first file of the broker's commit log, without the zeros behind its end.
+    #[must_use]
+    pub fn commit_log(&self) -> Vec<u8> {
+        let path = self.folder.join("data/store/commitlog/00000000000000000000");
+        let mut bytes = std::fs::read(path).unwrap_or_default();
+        let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        bytes.truncate(end);
+        bytes
+    }
+
     #[must_use]
     pub fn client(&self) -> Client {
         Client::connect(&self.addr())

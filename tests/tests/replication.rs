@@ -11,15 +11,6 @@ on_both_frontends!(
     strangers_on_the_port_do_no_harm,
 );
 
-/// The log, without the zeros behind its end.
-fn log(server: &Server) -> Vec<u8> {
-    let path = server.folder.join("data/store/commitlog/00000000000000000000");
-    let mut bytes = std::fs::read(path).unwrap_or_default();
-    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    bytes.truncate(end);
-    bytes
-}
-
 fn a_slave_follows_is_killed_and_catches_up(frontend: Frontend) {
     let master = Server::broker(frontend, "brokerRole=SYNC_MASTER\ninSyncReplicas=2\nslaveTimeout=500\n");
     let follow = format!("brokerRole=SLAVE\nbrokerId=1\nhaMasterAddress=127.0.0.1:{}\n", master.port + 1);
@@ -30,8 +21,8 @@ fn a_slave_follows_is_killed_and_catches_up(frontend: Frontend) {
         // several files' worth of frames, each acknowledged by the slave
         client.must(&send("T", vec![b'x'; 1 + number * 300]));
     }
-    assert!(log(&master).len() > 5_000_000);
-    assert!(log(&slave) == log(&master), "acknowledged by the slave is in the slave's log");
+    assert!(master.commit_log().len() > 5_000_000);
+    assert!(slave.commit_log() == master.commit_log(), "acknowledged by the slave is in the slave's log");
     let refused = slave.client().call(&send("T", "no"));
     assert_eq!(refused.code, response::SYSTEM_BUSY);
 
@@ -39,9 +30,9 @@ fn a_slave_follows_is_killed_and_catches_up(frontend: Frontend) {
     let alone = client.call(&send("T", "alone"));
     assert_eq!(alone.code, response::FLUSH_SLAVE_TIMEOUT, "{alone:?}");
     slave.restart();
-    eventually(20, "the slave has caught up", || log(&slave) == log(&master));
+    eventually(20, "the slave has caught up", || slave.commit_log() == master.commit_log());
     client.must(&send("T", "both again"));
-    assert!(log(&slave) == log(&master));
+    assert!(slave.commit_log() == master.commit_log());
 }
 
 fn a_slave_has_the_masters_tables_and_is_read_from(frontend: Frontend) {
@@ -141,7 +132,7 @@ fn a_slave_stands_in_for_its_master_as_far_as_reading_goes(frontend: Frontend) {
     eventually(20, "the master is in the route again", || route().contains(writable));
     eventually(10, "consumers are sent back to it", || pull(1).code == response::PULL_RETRY_IMMEDIATELY);
     master.client().must(&send("T", "more"));
-    eventually(20, "the slave follows again", || log(&slave) == log(&master));
+    eventually(20, "the slave follows again", || slave.commit_log() == master.commit_log());
 }
 
 fn strangers_on_the_port_do_no_harm(frontend: Frontend) {
