@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+pub use sansmq_tests::Written as Ack;
 use sansmq_tests::{Client, Got, send_to};
 
 pub const TOPIC: &str = "Failover";
@@ -13,18 +14,6 @@ pub const QUEUES: i32 = 4;
 /// Producers per broker.
 const PRODUCERS: u64 = 2;
 const PATIENCE: Duration = Duration::from_millis(500);
-
-/// One acknowledged message.
-#[derive(Clone, Debug)]
-pub struct Ack {
-    pub broker: usize,
-    pub sent: Instant,
-    pub received: Instant,
-    pub queue: i32,
-    pub offset: i64,
-    /// The body: unique, and short.
-    pub body: String,
-}
 
 /// Running producers.
 pub struct Load {
