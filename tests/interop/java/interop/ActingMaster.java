@@ -10,7 +10,6 @@ import org.apache.rocketmq.client.consumer.listener.MessageListenerConcurrently;
 import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.LocalTransactionState;
 import org.apache.rocketmq.client.producer.SendStatus;
-import org.apache.rocketmq.client.producer.TransactionListener;
 import org.apache.rocketmq.client.producer.TransactionMQProducer;
 import org.apache.rocketmq.common.TopicConfig;
 import org.apache.rocketmq.common.message.Message;
@@ -61,22 +60,9 @@ final class ActingMaster {
         env.started(consumer);
         DefaultMQProducer producer = env.producer();
         boolean[] decided = {false};
-        TransactionMQProducer transactions = new TransactionMQProducer("PG-" + env.name + "-x");
-        transactions.setNamesrvAddr(env.namesrv);
-        transactions.setInstanceName("x-" + Env.instance());
-        transactions.setTransactionListener(new TransactionListener() {
-            @Override
-            public LocalTransactionState executeLocalTransaction(Message message, Object argument) {
-                return LocalTransactionState.UNKNOW;
-            }
-
-            @Override
-            public LocalTransactionState checkLocalTransaction(MessageExt message) {
-                return decided[0] ? LocalTransactionState.COMMIT_MESSAGE : LocalTransactionState.UNKNOW;
-            }
-        });
-        transactions.start();
-        env.onClose(() -> Env.later(transactions::shutdown));
+        TransactionMQProducer transactions = env.newUndecided("PG-" + env.name + "-x",
+            message -> decided[0] ? LocalTransactionState.COMMIT_MESSAGE : LocalTransactionState.UNKNOW);
+        env.started(transactions);
         plain(producer, topic, "before", 10);
         Env.await(60, "messages before", () -> has(seen, "before", 10));
         Env.await(120, "slave in the route", () -> members(env, topic).containsKey(1L));

@@ -16,7 +16,6 @@ import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.LocalTransactionState;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.client.producer.SendStatus;
-import org.apache.rocketmq.client.producer.TransactionListener;
 import org.apache.rocketmq.client.producer.TransactionMQProducer;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
@@ -74,25 +73,12 @@ final class Traffic {
         producer.setSendMsgTimeout(2000);
         producer.setRetryTimesWhenSendFailed(0);
         env.started(producer);
-        transactions = new TransactionMQProducer("PG-" + env.name + "-x");
-        transactions.setNamesrvAddr(env.namesrv);
-        transactions.setInstanceName("x-" + Env.instance());
+        transactions = env.newUndecided("PG-" + env.name + "-x", message ->
+            Env.text(message).startsWith("rollback") ? LocalTransactionState.ROLLBACK_MESSAGE : LocalTransactionState.COMMIT_MESSAGE);
         transactions.setSendMsgTimeout(2000);
         transactions.setRetryTimesWhenSendFailed(0);
         transactions.setHeartbeatBrokerInterval(2000);
-        transactions.setTransactionListener(new TransactionListener() {
-            @Override
-            public LocalTransactionState executeLocalTransaction(Message message, Object argument) {
-                return LocalTransactionState.UNKNOW;
-            }
-
-            @Override
-            public LocalTransactionState checkLocalTransaction(MessageExt message) {
-                return Env.text(message).startsWith("rollback") ? LocalTransactionState.ROLLBACK_MESSAGE : LocalTransactionState.COMMIT_MESSAGE;
-            }
-        });
-        transactions.start();
-        env.onClose(() -> Env.later(transactions::shutdown));
+        env.started(transactions);
         consumer = env.newPush(env.group() + "-orderly");
         consumer.subscribe(orderly, "*");
         consumer.registerMessageListener((MessageListenerOrderly) (messages, context) -> {

@@ -9,7 +9,6 @@ import org.apache.rocketmq.client.producer.DefaultMQProducer;
 import org.apache.rocketmq.client.producer.LocalTransactionState;
 import org.apache.rocketmq.client.producer.SendResult;
 import org.apache.rocketmq.client.producer.SendStatus;
-import org.apache.rocketmq.client.producer.TransactionListener;
 import org.apache.rocketmq.client.producer.TransactionMQProducer;
 import org.apache.rocketmq.common.message.Message;
 import org.apache.rocketmq.common.message.MessageExt;
@@ -95,27 +94,15 @@ final class Waiting {
     private static void check(Env env) throws Exception {
         String topic = env.topic(1);
         AtomicInteger checks = new AtomicInteger();
-        TransactionMQProducer producer = new TransactionMQProducer("PG-" + env.name);
-        producer.setNamesrvAddr(env.namesrv);
-        producer.setInstanceName("x-" + Env.instance());
-        producer.setTransactionListener(new TransactionListener() {
-            @Override
-            public LocalTransactionState executeLocalTransaction(Message message, Object argument) {
-                return LocalTransactionState.UNKNOW;
-            }
-
-            @Override
-            public LocalTransactionState checkLocalTransaction(MessageExt message) {
-                checks.incrementAndGet();
-                int times = Integer.parseInt(message.getProperty("TRANSACTION_CHECK_TIMES"));
-                boolean undecided = Env.text(message).equals("later") && times < 2;
-                return undecided ? LocalTransactionState.UNKNOW
-                    : Env.text(message).equals("rollback") ? LocalTransactionState.ROLLBACK_MESSAGE
-                    : LocalTransactionState.COMMIT_MESSAGE;
-            }
+        TransactionMQProducer producer = env.newUndecided("PG-" + env.name, message -> {
+            checks.incrementAndGet();
+            int times = Integer.parseInt(message.getProperty("TRANSACTION_CHECK_TIMES"));
+            boolean undecided = Env.text(message).equals("later") && times < 2;
+            return undecided ? LocalTransactionState.UNKNOW
+                : Env.text(message).equals("rollback") ? LocalTransactionState.ROLLBACK_MESSAGE
+                : LocalTransactionState.COMMIT_MESSAGE;
         });
-        producer.start();
-        env.onClose(() -> Env.later(producer::shutdown));
+        env.started(producer);
         for (String body : List.of("commit", "rollback", "later")) {
             producer.sendMessageInTransaction(new Message(topic, "TagT", Env.bytes(body)), null);
         }
