@@ -520,10 +520,14 @@ impl<E: Unit> ConsumeQueue<E> {
         self.reading.get_mut().take();
     }
 
-    /// Pages with unflushed entries.
+    /// Pages with unflushed entries. The name of a new file counts for one: a file that was reserved and never
+    /// written to has to be there after an orderly end, or those behind it follow a gap.
     pub(crate) fn dirty_pages(&self) -> u64 {
         let pending: u64 = self.pending.iter().map(DirtyRange::pages).sum();
-        pending + self.end.div_ceil(4096).saturating_sub(self.flushed / 4096).min(self.end - self.flushed)
+        let names = u64::from(self.created);
+        names
+            + pending
+            + self.end.div_ceil(4096).saturating_sub(self.flushed / 4096).min(self.end - self.flushed)
     }
 
     /// Hands out what has to be flushed; it counts as flushed from now on (a failed flush is final).

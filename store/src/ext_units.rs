@@ -333,8 +333,8 @@ impl ExtUnits {
         clean().map_err(StoreError::io("cut", &path))
     }
 
-    /// Removes the files that were reserved but hold no unit, as an orderly end does: nothing has made them durable, and
-    /// some of them may be gone at the next start.
+    /// Removes the files that were reserved but hold no unit, as an orderly end does. Where the last unit is may not
+    /// be known; then they stay, and the next start removes them.
     pub(crate) fn drop_unused(&mut self) -> std::io::Result<()> {
         self.spare.clear();
         while self.settled && self.has_files() && self.files_end - self.file_size >= self.end {
@@ -382,9 +382,13 @@ impl ExtUnits {
         self.reading.get_mut().take();
     }
 
+    /// As for the entries: the name of a new file counts for a page.
     pub(crate) fn dirty_pages(&self) -> u64 {
         let pending: u64 = self.pending.iter().map(DirtyRange::pages).sum();
-        pending + self.end.div_ceil(4096).saturating_sub(self.flushed / 4096).min(self.end - self.flushed)
+        let names = u64::from(self.created);
+        names
+            + pending
+            + self.end.div_ceil(4096).saturating_sub(self.flushed / 4096).min(self.end - self.flushed)
     }
 
     pub(crate) fn take_dirty(&mut self, ranges: &mut Vec<DirtyRange>, dirs: &mut Vec<PathBuf>) {

@@ -41,6 +41,24 @@ enum NameChange {
 }
 
 impl NameChange {
+    /// The same change after a directory above its names got another name.
+    fn follow(&mut self, from: &Path, to: &Path) {
+        let moved = |path: &mut PathBuf| {
+            if let Ok(rest) = path.strip_prefix(from)
+                && !rest.as_os_str().is_empty()
+            {
+                *path = to.join(rest);
+            }
+        };
+        match self {
+            NameChange::Link(path, _) | NameChange::Unlink(path) => moved(path),
+            NameChange::Rename(one, other) => {
+                moved(one);
+                moved(other);
+            }
+        }
+    }
+
     fn is_in(&self, dir: &Path) -> bool {
         let below = |path: &Path| path.parent() == Some(dir);
         match self {
@@ -370,12 +388,23 @@ impl State {
         if self.names.get(dir) != Some(&Node::Dir) {
             return Err(not_found());
         }
-        let mut rest = Vec::new();
-        for change in std::mem::take(&mut self.pending) {
-            if change.is_in(dir) {
-                change.apply(&mut self.durable_names);
-            } else {
-                rest.push(change);
+        let pending = std::mem::take(&mut self.pending);
+        let mut rest: Vec<NameChange> = Vec::new();
+        for (at, change) in pending.iter().enumerate() {
+            // A change belongs to its directory, not to that directory's name at the time, which another may have now.
+            let mut today = change.clone();
+            for later in &pending[at + 1..] {
+                if let NameChange::Rename(from, to) = later {
+                    today.follow(from, to);
+                }
+            }
+            if !today.is_in(dir) {
+                rest.push(change.clone());
+                continue;
+            }
+            change.apply(&mut self.durable_names);
+            if let NameChange::Rename(from, to) = change {
+                rest.iter_mut().for_each(|earlier| earlier.follow(from, to));
             }
         }
         self.pending = rest;

@@ -92,3 +92,27 @@ fn writing_without_space_is_found() {
     put(&map, 0, &[1]);
     let _ = map.sync(0, 4096);
 }
+
+#[test]
+fn a_name_stays_with_its_directory_when_that_is_moved() {
+    for seed in 0..50 {
+        let disk = disk(seed);
+        disk.create_dir(&path("d")).unwrap();
+        disk.sync_dir(Path::new("/data")).unwrap();
+        disk.create(&path("d/old"), 10).unwrap();
+        disk.rename(&path("d"), &path("moved")).unwrap();
+        disk.create_dir(&path("d")).unwrap();
+        disk.create(&path("d/new"), 10).unwrap();
+        if seed % 2 == 0 {
+            // the old file is in the directory that is called differently now
+            disk.sync_dir(&path("moved")).unwrap();
+        }
+        disk.sync_dir(Path::new("/data")).unwrap();
+        disk.sync_dir(&path("d")).unwrap();
+        disk.power_off();
+        disk.power_on();
+        assert_eq!(disk.list(&path("d")).unwrap().len(), 1);
+        assert!(disk.entry(&path("d/new")).unwrap().is_some());
+        assert!(seed % 2 == 1 || disk.entry(&path("moved/old")).unwrap().is_some());
+    }
+}
