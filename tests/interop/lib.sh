@@ -478,25 +478,27 @@ stop_container() { # NUMBER SIGNAL
   { end_process "$pid" "$2" 60; } 2>/dev/null || { echo "container $1 did not end within 60 s of SIG$2"; return 1; }
 }
 
-# A container of ours and one of Java's, each with a master and the slave of the other's.
-container_cell() { # OURS REGEX
+# A container of ours and another one, each with a master and the slave of the other's. Two of ours live what was recorded.
+container_cell() { # OURS REGEX [OTHER]
   local -a names
-  mapfile -t names < <(scenarios "$2" container)
+  local set=container
+  if [[ ${3:-java} != java ]]; then set=recorded; fi
+  mapfile -t names < <(scenarios "$2" "$set")
   ((${#names[@]})) || return 0
-  local failed_before=$FAILED name
+  local failed_before=$FAILED name other=${3:-java}
   SERVER_SERIALIZE=${SERVER_SERIALIZE_OPTION:-$SERIALIZE}
   prepare_cell
   write_container_configs
-  if start_namesrv "$1" && start_container 2 java && start_container 1 "$1"; then
+  if start_namesrv "$1" && start_container 2 "$other" && start_container 1 "$1"; then
     BROKER_KIND=$1
-    run_suite "$1+java/$SERIALIZE" "${names[@]}"
+    run_suite "$1+$other/$SERIALIZE" "${names[@]}"
     if ((FAILED > failed_before)); then
       echo "    | end of the containers' logs:"
       excerpt "$(ls -t "$CELL"/container1.*.log | head -n 1)" 15
       excerpt "$(ls -t "$CELL"/container2.*.log | head -n 1)" 15
     fi
   else
-    for name in "${names[@]}"; do report_failed "$1+java/$SERIALIZE/$name" "servers did not start"; done
+    for name in "${names[@]}"; do report_failed "$1+$other/$SERIALIZE/$name" "servers did not start"; done
   fi
   stop_servers
   if [[ -z ${KEEP:-} ]]; then rm -rf "$CELL"; fi

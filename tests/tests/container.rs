@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use sansmq_core::wire::code::{request, response};
 use sansmq_core::wire::{Command, Ext};
 use sansmq_tests::{
-    Client, Folder, Frontend, Pull, Server, bodies, eventually, free_ports, on_both_frontends, send,
+    Client, Folder, Frontend, Pull, Server, bodies, eventually, ext, free_ports, on_both_frontends, send,
 };
 
 on_both_frontends!(
@@ -19,6 +19,7 @@ on_both_frontends!(
     one_broken_broker_does_not_stop_the_others,
     wrong_files_end_the_start,
     a_full_disk_concerns_one_broker,
+    brokers_that_share_a_disk_have_a_quota_each,
     brokers_have_a_controller,
     thirty_two_brokers_are_light,
     thirty_two_loops_are_light,
@@ -290,6 +291,54 @@ fn a_full_disk_concerns_one_broker(frontend: Frontend) {
     assert_eq!(filler.must(&Pull { max: 1, ..Pull::from("T", 0) }.command()).code, 0, "reading goes on");
     assert_eq!(remove(&mut server.client(), "bf").code, 0);
     writer.must(&send("T", "still there"));
+    assert!(server.stop().success());
+}
+
+/// `spec/container.md#6`: with n replicas on a partition, a broker that takes more than its share of an n-th deletes
+/// its own oldest files, however new they are, and nobody else's.
+fn brokers_that_share_a_disk_have_a_quota_each(frontend: Frontend) {
+    let folder = Folder::new();
+    let disk = folder.join("disk");
+    let shared = |name: &str| {
+        let root = format!("{disk}/{name}");
+        let more = "replicasPerDiskPartition=2\nlogicalDiskSpaceCleanForciblyThreshold=0.6\n\
+                    cleanResourceInterval=100\n\
+                    deleteCommitLogFilesInterval=1\nflushConsumeQueueThoroughInterval=200";
+        conf(&folder, name, &format!("storePathRootDir={root}\nstorePathCommitLog={root}/commitlog\n{more}"))
+    };
+    let ((greedy, greedy_port), (modest, modest_port)) = (shared("greedy"), shared("modest"));
+    let text = format!("bindAddress=127.0.0.1\nbrokerConfigPaths={greedy}:{modest}\n");
+    let Some(mut server) = Server::on_small_disk(frontend, "container", &text, &disk, 64) else {
+        eprintln!("not run: no mount namespace can be had");
+        return;
+    };
+    let (mut filler, mut writer) = (client(greedy_port), client(modest_port));
+    let min_offset = |client: &mut Client| -> i64 {
+        let ask = Command::request(request::GET_MIN_OFFSET, ext("topic=T queueId=0"));
+        client.must(&ask).ext_text("offset").and_then(|offset| offset.parse().ok()).unwrap_or(-1)
+    };
+    // a share is 32 MiB, of which 0.6 may be used: half as much for the one, all of it for the other
+    for _ in 0..40 {
+        writer.must(&send("T", vec![b'm'; 256 * 1024]));
+        filler.must(&send("T", vec![b'g'; 256 * 1024]));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!((min_offset(&mut filler), min_offset(&mut writer)), (0, 0), "both are below their quotas");
+    for sent in 40..120u8 {
+        filler.must(&send("T", vec![b'0' + sent % 10; 256 * 1024]));
+        // not faster than files are deleted
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    eventually(20, "the greedy one deletes its oldest files", || min_offset(&mut filler) > 40);
+    assert_eq!(min_offset(&mut writer), 0, "the other one keeps all it has");
+    let newest = filler.must(&Pull { max: 1, ..Pull::from("T", 119) }.command());
+    assert_eq!(bodies(&newest).len(), 1, "what is new stays");
+    let mut offset = 0;
+    while offset < 40 {
+        let found = bodies(&writer.must(&Pull { max: 8, ..Pull::from("T", offset) }.command()));
+        assert!(!found.is_empty() && found.iter().all(|body| body.len() == 256 * 1024), "at {offset}");
+        offset += found.len() as i64;
+    }
     assert!(server.stop().success());
 }
 

@@ -28,7 +28,7 @@ final class Containers {
     /** What {@code start_containers} in lib.sh wrote down: addresses, by name. */
     private static final java.util.Properties PLACES = new java.util.Properties();
 
-    private Containers(Env env, boolean ours) {
+    Containers(Env env, boolean ours) {
         this.env = env;
         this.ours = ours;
     }
@@ -43,7 +43,7 @@ final class Containers {
         Suite.add("container", "container-java-is-lost", Suite.Lane.ALONE, 180, env -> lost(env, "2", "broker-b", "broker-a"));
     }
 
-    private static String place(String name) throws Exception {
+    static String place(String name) throws Exception {
         if (PLACES.isEmpty()) {
             try (var in = Files.newBufferedReader(Path.of(System.getProperty("interop.places")))) {
                 PLACES.load(in);
@@ -63,7 +63,7 @@ final class Containers {
     }
 
     /** Everything a command prints, on stdout and stderr. */
-    private String run(String... words) throws Exception {
+    String run(String... words) throws Exception {
         if (ours && System.getProperty("interop.mqadmin", "").isEmpty()) {
             throw new Suite.Skipped("no path of our mqadmin given (--mqadmin FILE)");
         }
@@ -110,7 +110,7 @@ final class Containers {
         return text;
     }
 
-    private void eventually(String wanted, String... words) throws Exception {
+    void eventually(String wanted, String... words) throws Exception {
         String[] last = {""};
         try {
             Env.await(60, wanted, () -> (last[0] = run(words)).contains(wanted));

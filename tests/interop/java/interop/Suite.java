@@ -78,6 +78,7 @@ public final class Suite {
         Restarts.register();
         GoldenHandover.register();
         Containers.register();
+        Recorded.register();
         ActingMaster.register();
         if (args.length == 1 && args[0].equals("--list")) {
             ALL.forEach((name, scenario) -> REPORT.println(scenario.set + " " + name));
