@@ -31,6 +31,7 @@ impl<S: Store> Broker<S> {
                 let known = self.registered(now, token, &result)
                     || self.group_told(now, token, &result)
                     || self.escaped(now, token, &result)
+                    || self.fetched(now, token, &result)
                     || self.online_answered(now, token, &result)
                     || self.relayed(token, &result)
                     || self.controller_answered(now, token, &result)

@@ -37,6 +37,7 @@ mod register;
 mod relay;
 pub mod replicas;
 mod reset;
+mod revive;
 mod runtime;
 pub mod schedule;
 mod send;
@@ -141,6 +142,7 @@ pub struct Broker<S: Store> {
     following: Option<metadata::Following>,
     group: acting::Group,
     escape: escape::Escape,
+    revival: revive::Revival,
     /// The smallest id of a live broker of this name; 0 until somebody says otherwise.
     min_broker_id: i64,
     /// Where `durable` stood when waiting replies and pulls were last looked at.
@@ -214,6 +216,7 @@ impl<S: Store> Broker<S> {
             following: None,
             group: acting::Group::new(acting, slave, isolated, now),
             escape: escape::Escape::new(acting, config),
+            revival: revive::Revival::new(config.revive_queue_num, now),
             min_broker_id: 0,
             seen_durable: store.log_bounds().durable,
             settings,
@@ -274,6 +277,7 @@ impl<S: Store> Broker<S> {
                 self.persist.deadline(),
                 self.transactions.deadline().filter(|_| self.runs_services()),
                 self.timers.deadline().filter(|_| self.runs_services()),
+                self.revival.deadline().filter(|_| self.runs_services()),
                 self.controllers.as_ref().and_then(|mode| mode.deadline()),
                 self.ha.deadline(),
                 self.served.deadline(),

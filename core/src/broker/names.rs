@@ -15,6 +15,10 @@ pub const TIMER_TOPIC: &str = "rmq_sys_wheel_timer";
 pub const RETRY_PREFIX: &str = "%RETRY%";
 pub const DLQ_PREFIX: &str = "%DLQ%";
 pub const SYSTEM_PREFIX: &str = "rmq_sys_";
+pub const REVIVE_PREFIX: &str = "rmq_sys_REVIVE_LOG_";
+
+/// Keeps the progress of the service that revives what was handed out and not acknowledged.
+pub const REVIVE_GROUP: &str = "CID_RMQ_SYS_REVIVE_GROUP";
 
 /// Keeps the progress of the check service on half and op topic.
 pub const TRANSACTION_GROUP: &str = "CID_RMQ_SYS_TRANS";
@@ -75,6 +79,12 @@ pub fn is_system_topic(topic: &str) -> bool {
 #[must_use]
 pub fn retry_topic(group: &str) -> String {
     format!("{RETRY_PREFIX}{group}")
+}
+
+/// The topic of check points of handed-out messages.
+#[must_use]
+pub fn revive_topic(cluster: &str) -> String {
+    format!("{REVIVE_PREFIX}{cluster}")
 }
 
 #[must_use]

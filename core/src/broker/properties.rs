@@ -27,6 +27,7 @@ pub(super) mod name {
     pub const TIMER_DEQUEUE_MS: &str = "TIMER_DEQUEUE_MS";
     pub const TIMER_ROLL_TIMES: &str = "TIMER_ROLL_TIMES";
     pub const TIMER_DEL_UNIQKEY: &str = "TIMER_DEL_UNIQKEY";
+    pub const FIRST_POP_TIME: &str = "1ST_POP_TIME";
     pub const BORN_TIMESTAMP: &str = "BORN_TIMESTAMP";
 }
 

@@ -150,6 +150,10 @@ impl<S: Store> Broker<S> {
         };
         if topic == names::TIMER_TOPIC {
             self.timers.arrived();
+        } else if topic.starts_with(names::REVIVE_PREFIX)
+            && let Ok(queue_id) = usize::try_from(queue_id)
+        {
+            self.revival.look_again(now, queue_id);
         }
         self.arrived(now, topic, queue_id, stored, code);
     }

@@ -181,11 +181,7 @@ fn system_topics(config: &BrokerConfig) -> Vec<TopicConfig> {
         TopicConfig::new(names::OFFSET_MOVED_EVENT, 1, rw),
         TopicConfig::new(names::SCHEDULE_TOPIC, 18, rw),
         TopicConfig::new(format!("{}_REPLY_TOPIC", config.broker_cluster_name), 1, rw),
-        TopicConfig::new(
-            format!("rmq_sys_REVIVE_LOG_{}", config.broker_cluster_name),
-            config.revive_queue_num,
-            rw,
-        ),
+        TopicConfig::new(names::revive_topic(&config.broker_cluster_name), config.revive_queue_num, rw),
         TopicConfig::new(format!("rmq_sys_SYNC_BROKER_MEMBER_{}", config.broker_name), 1, perm::INHERIT),
         TopicConfig::new(names::HALF_TOPIC, 1, rw),
         TopicConfig::new(names::OP_TOPIC, 1, rw),

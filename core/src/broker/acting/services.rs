@@ -66,6 +66,7 @@ impl<S: Store> Broker<S> {
             self.deliver_scheduled(now);
             self.tick_transactions(now);
             self.tick_timers(now);
+            self.tick_revival(now);
         }
     }
 

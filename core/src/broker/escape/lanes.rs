@@ -29,6 +29,8 @@ pub(in crate::broker) enum Lane {
     /// Timer messages whose slot was over before they were taken in.
     Late,
     Half,
+    /// A queue of the revive topic.
+    Revive(usize),
 }
 
 /// What became of an offered message.
@@ -147,7 +149,7 @@ impl Lanes {
             if !matches!(job.state, State::Due(at) if at <= now.mono) {
                 continue;
             }
-            let topic = &job.letter.topic;
+            let topic = &job.letter.route;
             let Some(targets) = self.routes.get(now.mono, topic) else {
                 let Some(server) = servers.get(self.turn % servers.len().max(1)) else {
                     fail(now, *lane, own, job, "no NameServer knows this broker");
@@ -162,13 +164,17 @@ impl Lanes {
                 out.push_back(ServerOut::Call { to, token: *last, command, timeout_ms: ASK_MS });
                 continue;
             };
-            let Some(target) = choose(targets, reach, self.turn, job.failures) else {
+            // Those that have to meet in a queue go to the same master.
+            let meeting = job.letter.queue.and_then(|queue| usize::try_from(queue).ok());
+            let turn = meeting.map_or(self.turn, |queue| queue + job.failures as usize);
+            let Some(target) = choose(targets, reach, turn, job.failures) else {
                 fail(now, *lane, own, job, "no other master in reach has the topic");
                 continue;
             };
             let target = target.clone();
             self.turn = self.turn.wrapping_add(1);
-            let queue = i32::try_from(self.turn % usize::try_from(target.queues).unwrap_or(1)).unwrap_or(0);
+            let any = i32::try_from(self.turn % usize::try_from(target.queues).unwrap_or(1)).unwrap_or(0);
+            let queue = job.letter.queue.filter(|queue| *queue < target.queues).unwrap_or(any);
             let command = job.letter.command(&target.broker, queue);
             *last += 1;
             let to = To::Addr(target.addr.clone());
@@ -192,7 +198,7 @@ impl Lanes {
         };
         let (lane, job) = self.jobs.iter_mut().find(|(_, job)| ours(job))?;
         let lane = *lane;
-        let topic = job.letter.topic.clone();
+        let topic = job.letter.route.clone();
         if let State::Sending { to, .. } = &job.state {
             match result {
                 Ok(answer) if is_stored(answer.code) => job.state = State::Stored,

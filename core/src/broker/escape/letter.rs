@@ -32,6 +32,10 @@ const DEFAULT_QUEUES: i32 = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::broker) struct Letter {
     pub topic: String,
+    /// The topic whose queues say who takes it, where its own may not be anywhere yet.
+    pub route: String,
+    /// The queue it has to be in wherever it goes.
+    pub queue: Option<i32>,
     group: String,
     sys_flag: i32,
     born_timestamp: i64,
@@ -44,7 +48,43 @@ pub(in crate::broker) struct Letter {
 impl Letter {
     /// A message whose time has come.
     pub fn delivered(found: &Record<'_>, topic: &str, text: &[u8], own_group: &str) -> Self {
-        Letter::new(found, topic, &properties::remove(text, &DELIVERED), found.sys_flag, own_group)
+        let mut letter =
+            Letter::new(found, topic, &properties::remove(text, &DELIVERED), found.sys_flag, own_group);
+        if topic.starts_with(names::REVIVE_PREFIX) {
+            // A check point and its acknowledgements have to meet.
+            letter.queue = found.property(name::REAL_QUEUE_ID).and_then(|text| text.parse().ok());
+        }
+        letter
+    }
+
+    /// A handed-out message that nobody has acknowledged, for a retry topic; masters of its own topic `route` take it.
+    pub fn revived(found: &Record<'_>, topic: &str, route: &str, text: &[u8], own_group: &str) -> Self {
+        let letter = Letter::delivered(found, topic, text, own_group);
+        let reconsume_times = letter.reconsume_times.saturating_add(1);
+        Letter { route: route.to_owned(), reconsume_times, queue: Some(0), ..letter }
+    }
+
+    /// A check point that has to come again.
+    pub fn check_point(
+        topic: &str,
+        queue: i32,
+        text: &[u8],
+        body: Bytes,
+        now_ms: i64,
+        own_group: &str,
+    ) -> Self {
+        Letter {
+            topic: topic.to_owned(),
+            route: topic.to_owned(),
+            queue: Some(queue),
+            group: own_group.to_owned(),
+            sys_flag: 0,
+            born_timestamp: now_ms,
+            flag: 0,
+            properties: String::from_utf8_lossy(text).into_owned(),
+            reconsume_times: 0,
+            body,
+        }
     }
 
     /// A timer message with more than one turn of the wheel before it: it waits on in the other timer topic.
@@ -68,6 +108,8 @@ impl Letter {
         let group = found.property(name::PRODUCER_GROUP).filter(|group| !group.is_empty());
         Letter {
             topic: topic.to_owned(),
+            route: topic.to_owned(),
+            queue: None,
             group: group.unwrap_or(own_group).to_owned(),
             sys_flag: sys_flag & !OWN_HOSTS,
             born_timestamp: found.born_timestamp,

@@ -82,6 +82,7 @@ impl<S: Store> Broker<S> {
             Lane::Level(index) => self.schedule.arrived(i32::try_from(index).unwrap_or(i32::MAX)),
             Lane::Slot | Lane::Late => self.timers.arrived(),
             Lane::Half => self.transactions.look_again(now),
+            Lane::Revive(queue) => self.revival.look_again(now, queue),
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{HaEvent, Progress, ReplicaId, Role, RoleCommand, RoleError};
 use crate::broker::persist::File;
+use crate::broker::revive::Revival;
 use crate::broker::{Broker, schedule};
 use crate::ha::epoch::EpochEntry;
 use crate::ha::sync_set::SyncStateSet;
@@ -199,5 +200,6 @@ impl<S: Store> Broker<S> {
             self.start_transactions(now);
         }
         self.load_timers(now, Some(checkpoint));
+        self.revival = Revival::new(self.settings.broker.revive_queue_num, now);
     }
 }

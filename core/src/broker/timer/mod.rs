@@ -22,8 +22,8 @@ mod tests;
 
 use std::collections::{HashSet, VecDeque};
 
-use super::Broker;
 use super::settings::Settings;
+use super::{Broker, names};
 use crate::store::Store;
 use crate::time::{Mono, Now, earliest};
 use crate::timer::{TimerEntry, Wheel, Window, tick};
@@ -178,6 +178,12 @@ impl Timers {
     }
 
     /// Milliseconds the first slot that should be delivered is late.
+    /// Whether messages that are due by now have not been delivered yet, or may not have been.
+    pub fn is_behind<S: Store>(&self, now: Now, store: &S) -> bool {
+        let bounds = store.queue_bounds(names::TIMER_TOPIC, 0, u64::MAX).unwrap_or_default();
+        self.enabled && (self.behind_ms(now) > 0 || self.queue_offset < bounds.max)
+    }
+
     fn behind_ms(&self, now: Now) -> i64 {
         let first = self.batch.as_ref().map(|batch| batch.time).or(self.wheel.first());
         first.filter(|first| *first < self.tick_of(now)).map_or(0, |first| now.wall_ms - first)

@@ -25,6 +25,8 @@ pub(super) struct Given {
     pub topic: String,
     pub properties: String,
     pub sys_flag: i32,
+    pub queue: i32,
+    pub reconsume_times: i32,
     pub body: String,
 }
 
@@ -265,6 +267,8 @@ impl World {
             topic: text("b"),
             properties: text("i"),
             sys_flag: text("f").parse().unwrap(),
+            queue: text("e").parse().unwrap(),
+            reconsume_times: text("j").parse().unwrap(),
             body: String::from_utf8(command.body.to_vec()).unwrap(),
         });
         if self.lost_answers > 0 {
