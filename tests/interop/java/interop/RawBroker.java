@@ -187,7 +187,7 @@ final class RawBroker implements AutoCloseable {
         return new Stored(reply.getBody());
     }
 
-    private static List<Stored> split(byte[] body) throws Exception {
+    static List<Stored> split(byte[] body) throws Exception {
         List<Stored> all = new ArrayList<>();
         ByteBuffer buffer = ByteBuffer.wrap(body);
         while (buffer.hasRemaining()) {

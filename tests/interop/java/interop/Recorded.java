@@ -18,14 +18,17 @@ import java.util.stream.Collectors;
  * line, what it printed then, but for measured numbers and times.
  */
 final class Recorded {
-    private static final String TOPIC = "TopicX";
+    private static final String RECORDED_TOPIC = "TopicX";
 
     private final Containers tool;
+    /** Another one for each tool: both live in the same containers. */
+    private final String topic;
     /** Our address: the one in the captures. */
     private final Map<String, String> addresses = new LinkedHashMap<>();
 
-    private Recorded(Containers tool) throws Exception {
+    private Recorded(Containers tool, String topic) throws Exception {
         this.tool = tool;
+        this.topic = topic;
         String[][] known = {{"broker-a", "21430"}, {"broker-a-slave", "21450"}, {"broker-b", "21460"}, {"broker-b-slave", "21440"}};
         for (String[] one : known) {
             String address = Containers.place(one[0]);
@@ -38,12 +41,12 @@ final class Recorded {
     static void register() {
         for (boolean ours : new boolean[] {false, true}) {
             String name = "container-recorded:" + (ours ? "ours" : "java");
-            Suite.add("recorded", name, Suite.Lane.ALONE, 200, env -> new Recorded(new Containers(env, ours)).live());
+            Suite.add("recorded", name, Suite.Lane.ALONE, 200, env -> new Recorded(new Containers(env, ours), ours ? "TopicO" : "TopicJ").live());
         }
     }
 
     private void live() throws Exception {
-        lines("updateTopic", Recorded::created, "updateTopic", "-c", "DefaultCluster", "-t", TOPIC, "-r", "2", "-w", "2");
+        lines("updateTopic", Recorded::created, "updateTopic", "-c", "DefaultCluster", "-t", topic, "-r", "2", "-w", "2");
         route("topicRoute");
         for (String broker : List.of("broker-a", "broker-b")) {
             tool.eventually("#InSyncSlaveNum\t1", "haStatus", "-b", Containers.place(broker));
@@ -61,14 +64,14 @@ final class Recorded {
         Suite.control("start-container 1");
         route("topicRoute-after-restart");
         sends("m3");
-        lines("topicStatus", Recorded::dated, "topicStatus", "-t", TOPIC);
+        lines("topicStatus", Recorded::dated, "topicStatus", "-t", topic);
     }
 
     /** The captures have time-outs for the first message: the reference waited for a slave that was not there yet. */
     private void sends(String body) throws Exception {
         for (String broker : List.of("broker-a", "broker-b")) {
-            String capture = "send-" + broker.substring(broker.length() - 1) + (body.equals("m1") ? 2 : body.charAt(1));
-            lines(capture, Recorded::sent, "sendMessage", "-t", TOPIC, "-p", body, "-b", broker, "-i", "0");
+            String capture = "send-" + broker.substring(broker.length() - 1) + (body.equals("m1") ? "2" : body.substring(1));
+            lines(capture, Recorded::sent, "sendMessage", "-t", topic, "-p", body, "-b", broker, "-i", "0");
         }
     }
 
@@ -138,7 +141,7 @@ final class Recorded {
     // ------------------------------------------------------------ comparing
 
     private void route(String capture) throws Exception {
-        lines(capture, Recorded::json, "topicRoute", "-t", TOPIC);
+        lines(capture, Recorded::json, "topicRoute", "-t", topic);
     }
 
     /** What the captured run printed, without its command line and exit status. */
@@ -158,6 +161,7 @@ final class Recorded {
                 for (Map.Entry<String, String> one : addresses.entrySet()) {
                     text = text.replace(one.getKey(), one.getValue());
                 }
+                text = text.replace(topic, RECORDED_TOPIC);
                 got.clear();
                 got.addAll(form.of(text));
                 return got.equals(wanted);
