@@ -113,6 +113,11 @@ impl Server {
         Server::start_in(folder, frontend, "broker", BROKER, &[], None)
     }
 
+    /// Leaves the folder where it is, for inspection.
+    pub fn keep_folder(&mut self) {
+        self.folder.keep();
+    }
+
     /// The folder of a server that has ended.
     #[must_use]
     pub fn take_folder(&mut self) -> Folder {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::dispatch::{bad_body, body};
-use super::persist::File;
+use super::persist::{File, TableWait};
 use super::topics::Change;
 use super::{Broker, names};
 use crate::body::{TopicConfig, TopicConfigWrapper, TopicFilterType};
@@ -37,12 +37,19 @@ impl<S: Store> Broker<S> {
             return Some(refusal);
         }
         let reply = Reply::success().with_remark("not set any response code");
-        if self.topics.put(now.wall_ms, config) == Change::Unchanged {
-            return Some(reply);
+        let topic = config.topic_name.clone();
+        let is_new = self.topics.get(&topic).is_none();
+        let wait = match self.topics.put(now.wall_ms, config) {
+            Change::Changed if is_new => Some(self.persist.created(&topic)),
+            Change::Changed => Some(TableWait::Save(self.persist.mark(File::Topics))),
+            Change::Unchanged => self.table_wait(&topic),
+        };
+        match wait {
+            None => return Some(reply),
+            Some(TableWait::Save(save)) => self.waiting.until_saved(save, to, reply),
+            Some(TableWait::Replicas) => self.answer_changed(now, to, reply, None),
         }
         self.registration.request(now);
-        let save = self.persist.mark(File::Topics);
-        self.waiting.until_saved(save, to, reply);
         None
     }
 
@@ -120,6 +127,9 @@ impl<S: Store> Broker<S> {
         for mut topic in topics {
             let added = topic.attributes.into_iter();
             topic.attributes = added.map(|(k, v)| (k.trim_start_matches('+').to_owned(), v)).collect();
+            if self.topics.get(&topic.topic_name).is_none() {
+                self.persist.created(&topic.topic_name);
+            }
             self.topics.put(now.wall_ms, topic);
         }
         self.registration.request(now);

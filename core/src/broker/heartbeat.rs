@@ -68,7 +68,7 @@ impl<S: Store> Broker<S> {
         if self.topics.get(&retry).is_none() {
             let sys_flag = if consumer.unit_mode { super::topics::SYS_FLAG_UNIT_SUB } else { 0 };
             self.topics.create_if_absent(now.wall_ms, &retry, queues, sys_flag);
-            self.persist.mark(File::Topics);
+            self.persist.created(&retry);
             self.registration.request(now);
         }
         let changed = self.consumers.register(consumer, conn, client, fingerprint, without_sub);

@@ -2,6 +2,8 @@
 //!
 //! A file is written at most once at a time; changes that come meanwhile go into the next write.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use super::settings::Settings;
@@ -53,6 +55,25 @@ struct State {
     failed: bool,
 }
 
+/// A topic since its creation.
+#[derive(Clone, Copy, Debug)]
+struct Fresh {
+    /// The write that carries it; `None` once that is done.
+    save: Option<u64>,
+    /// The number of the change.
+    number: u64,
+}
+
+/// What an answer waits for, because the topic it is about is new: a topic that is in no table is unknown after a crash, or
+/// a failover, and what was stored in it cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TableWait {
+    /// The write with this token.
+    Save(u64),
+    /// It is written here; replicas in sync do not have it.
+    Replicas,
+}
+
 /// Writes due and under way.
 #[derive(Debug)]
 pub(super) struct Persist {
@@ -61,6 +82,8 @@ pub(super) struct Persist {
     /// Changes of the tables so far, and the number of the last one of each.
     changes: u64,
     changed: [u64; FILES.len()],
+    /// Topics that may not be in every table yet.
+    fresh: BTreeMap<String, Fresh>,
     period_ms: u64,
     next_period: Mono,
 }
@@ -74,6 +97,7 @@ impl Persist {
             next_token: 0,
             changes: 0,
             changed: [0; FILES.len()],
+            fresh: BTreeMap::new(),
             period_ms,
             next_period: now.mono.plus_ms(period_ms),
         }
@@ -93,6 +117,14 @@ impl Persist {
             self.next_token += 1;
             self.next_token
         })
+    }
+
+    /// Notes a topic that is new.
+    pub fn created(&mut self, topic: &str) -> TableWait {
+        let token = self.mark(File::Topics);
+        let number = self.changed(File::Topics);
+        self.fresh.insert(topic.to_owned(), Fresh { save: Some(token), number });
+        TableWait::Save(token)
     }
 
     /// The number of the next change.
@@ -116,6 +148,25 @@ impl Persist {
 }
 
 impl<S: Store> Broker<S> {
+    /// What a message in this topic has to wait for beside its own record.
+    pub(super) fn table_wait(&mut self, topic: &str) -> Option<TableWait> {
+        if self.persist.fresh.is_empty() {
+            return None;
+        }
+        let Fresh { save, number } = *self.persist.fresh.get(topic)?;
+        let Some(token) = save else {
+            if !self.lacking(number).is_empty() {
+                return Some(TableWait::Replicas);
+            }
+            self.persist.fresh.remove(topic);
+            return None;
+        };
+        let State { next, in_flight, .. } = self.persist.states[File::Topics as usize];
+        // a write that failed carries nothing
+        let is_coming = next == Some(token) || in_flight == Some(token);
+        Some(if is_coming { TableWait::Save(token) } else { self.persist.created(topic) })
+    }
+
     /// Starts the writes that are due and not held up by an earlier one.
     pub(super) fn start_saves(&mut self, now: Now) {
         for (index, (file, name)) in FILES.into_iter().enumerate() {
@@ -167,6 +218,10 @@ impl<S: Store> Broker<S> {
         let index = self.persist.states.iter().position(|state| state.in_flight == Some(token));
         if let Some(index) = index {
             self.persist.states[index].in_flight = None;
+            if result.is_ok() && index == File::Topics as usize {
+                let carried = |fresh: &&mut Fresh| fresh.save == Some(token);
+                self.persist.fresh.values_mut().filter(carried).for_each(|fresh| fresh.save = None);
+            }
             if let Err(why) = result {
                 tracing::error!(file = FILES[index].1, why, "a table could not be written");
                 match FILES[index].0 {

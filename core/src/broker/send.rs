@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::persist::File;
+use super::persist::{File, TableWait};
 use super::properties::{Known, name};
 use super::put::Placed;
 use super::replicas::Acks as Terms;
+use super::topics::Change;
 use super::topics::{SYS_FLAG_UNIT, SYS_FLAG_UNIT_SUB};
 use super::waiting::{Acks, Wants};
 use super::{Broker, names, transaction};
@@ -23,7 +24,7 @@ struct Destination<'a> {
     topic: Cow<'a, str>,
     queue_id: i32,
     /// A write of the topic table the topic was created by.
-    save: Option<u64>,
+    save: Option<TableWait>,
 }
 
 impl<S: Store> Broker<S> {
@@ -112,15 +113,19 @@ impl<S: Store> Broker<S> {
                 format!("the broker[{}] sending message is forbidden", self.settings.broker.broker_ip1),
             ));
         }
-        let mut save = None;
+        let save;
         let known = match self.topics.get(topic) {
-            Some(config) => Some((config.read_queue_nums, config.write_queue_nums)),
+            Some(config) => {
+                let queues = (config.read_queue_nums, config.write_queue_nums);
+                save = self.table_wait(topic);
+                Some(queues)
+            }
             None => {
                 if let Some(fault) = names::topic_fault(topic) {
                     return Err(Reply::error(response::INVALID_PARAMETER, fault));
                 }
                 let created = self.create_for_send(now, header, topic);
-                save = created.map(|_| self.persist.mark(File::Topics));
+                save = created.map(|_| self.persist.created(topic));
                 created
             }
         };
@@ -200,8 +205,10 @@ impl<S: Store> Broker<S> {
         let times = header.reconsume_times.unwrap_or(0);
         if times > most || self.locks.is_held_by_group(now.mono, group) && times > 0 {
             let topic = names::dlq_topic(group);
-            self.topics.create_if_absent(now.wall_ms, &topic, 1, 0);
-            destination.save = Some(self.persist.mark(File::Topics));
+            destination.save = match self.topics.create_if_absent(now.wall_ms, &topic, 1, 0) {
+                Change::Changed => Some(self.persist.created(&topic)),
+                Change::Unchanged => self.table_wait(&topic),
+            };
             destination.topic = Cow::Owned(topic);
             destination.queue_id = 0;
         }
@@ -369,7 +376,7 @@ impl<S: Store> Broker<S> {
         to: ReplyTo,
         reply: Reply,
         end: u64,
-        save: Option<u64>,
+        save: Option<TableWait>,
         wait: bool,
     ) {
         let wants = if wait { self.wants(now) } else { Wants::default() };
@@ -377,7 +384,10 @@ impl<S: Store> Broker<S> {
             self.store.request_flush();
         }
         match save {
-            Some(save) => self.waiting.until_saved_with(save, to, reply, Some((end, wait))),
+            Some(TableWait::Save(save)) => {
+                self.waiting.until_saved_with(save, to, reply, Some((end, wait)));
+            }
+            Some(TableWait::Replicas) => self.answer_changed(now, to, reply, Some((end, wait))),
             None => self.answer_record(now, to, reply, end, wait),
         }
     }

@@ -1,8 +1,9 @@
 //! CONSUMER_SEND_MSG_BACK (36): a consumer could not process a message; it comes again later or ends in the
 //! dead-letter topic (`spec/broker.md` section 5).
 
-use super::persist::File;
+use super::persist::{File, TableWait};
 use super::properties::name;
+use super::topics::Change;
 use super::{Broker, names};
 use crate::body::perm;
 use crate::message::{delay, id, properties, record};
@@ -64,9 +65,13 @@ impl<S: Store> Broker<S> {
         } else {
             (names::retry_topic(group), config.retry_queue_nums)
         };
-        self.topics.create_if_absent(now.wall_ms, &topic, queues, 0);
-        let save = self.persist.mark(File::Topics);
-        self.registration.request(now);
+        let save = match self.topics.create_if_absent(now.wall_ms, &topic, queues, 0) {
+            Change::Changed => {
+                self.registration.request(now);
+                Some(self.persist.created(&topic))
+            }
+            Change::Unchanged => self.table_wait(&topic),
+        };
         let queue_id = if dead { 0 } else { self.random.below(queues) };
         let level = match (dead, delay_level) {
             (true, _) => 0,
@@ -85,7 +90,7 @@ impl<S: Store> Broker<S> {
         queue_id: i32,
         level: i32,
         to: ReplyTo,
-        save: u64,
+        save: Option<TableWait>,
     ) -> Result<(), Reply> {
         let origin_id = old
             .property(name::ORIGIN_MESSAGE_ID)
@@ -133,7 +138,7 @@ impl<S: Store> Broker<S> {
         };
         let stored = self.store.append(now, &message).map_err(|error| self.put_failure(error))?;
         self.has_stored(now, stored_topic, stored_queue, &stored, 1, tags_code);
-        self.answer_stored(now, to, Reply::success(), stored.end, Some(save), true);
+        self.answer_stored(now, to, Reply::success(), stored.end, save, true);
         Ok(())
     }
 }

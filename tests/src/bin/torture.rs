@@ -3,19 +3,26 @@
 //!
 //!     cargo run --release -p sansmq-tests --bin torture -- [--rounds 200] [--frontend mio|async]
 //!
-//! Prints a tally; the exit status is 0 only if nothing was lost or doubled.
+//! Prints a tally, and stops at the first round in which something is wrong; the exit status is 0 only if nothing was
+//! lost or doubled.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sansmq_core::message::record;
-use sansmq_core::wire::code::request;
+use sansmq_core::wire::code::{request, response};
 use sansmq_core::wire::{Command, Ext};
 use sansmq_tests::{Client, Frontend, Got, Pull, Server, send_to};
 
 const QUEUES: i32 = 4;
 const TOPIC: &str = "Torture";
+/// Queues of a topic that is new in each round: what is acknowledged there is nothing worth when the topic is unknown
+/// after the kill.
+const NEW_QUEUES: i32 = 2;
+
+/// What was acknowledged: topic, queue and offset, and the body.
+type Acknowledged = BTreeMap<(String, i32, i64), Vec<u8>>;
 
 #[derive(Debug, Default)]
 struct Tally {
@@ -26,6 +33,12 @@ struct Tally {
     doubled: u64,
     gaps: u64,
     consumer_ahead: u64,
+}
+
+impl Tally {
+    fn is_good(&self) -> bool {
+        self.lost + self.moved + self.doubled + self.gaps + self.consumer_ahead == 0
+    }
 }
 
 /// What one queue is known to hold.
@@ -52,7 +65,23 @@ fn main() {
         server.restart();
         let mut client = server.client();
         for (id, queue) in (0..).zip(&mut queues) {
-            check(&mut client, id, queue, &acknowledged, &mut tally);
+            check(&mut client, TOPIC, id, queue, &acknowledged, &mut tally);
+        }
+        for id in 0..NEW_QUEUES {
+            check(&mut client, &new_topic(round), id, &mut Queue::default(), &acknowledged, &mut tally);
+        }
+        if !tally.is_good() {
+            println!("round {round}: {tally:?}");
+            // what is not to be seen now and is a little later was not lost, which is no excuse
+            std::thread::sleep(Duration::from_secs(3));
+            for (id, queue) in (0..).zip(&mut queues) {
+                let before = queue.next;
+                check(&mut client, TOPIC, id, queue, &BTreeMap::new(), &mut tally);
+                println!("queue {id}: read up to {before}, 3 s later up to {}", queue.next);
+            }
+            println!("the server's log:\n{}", server.log());
+            server.keep_folder();
+            break;
         }
         if round % 10 == 9 {
             println!("{} rounds: {tally:?}", round + 1);
@@ -68,20 +97,24 @@ fn main() {
         tally.gaps,
         tally.consumer_ahead
     );
-    let bad = tally.lost + tally.moved + tally.doubled + tally.gaps + tally.consumer_ahead;
-    std::process::exit(i32::from(bad != 0));
+    let status = i32::from(!tally.is_good());
+    drop(server);
+    std::process::exit(status);
 }
 
 /// One producer per queue, each with several messages under way; what was acknowledged, by queue and offset.
-fn produce_until_killed(server: &mut Server, round: u64) -> BTreeMap<(i32, i64), Vec<u8>> {
+fn produce_until_killed(server: &mut Server, round: u64) -> Acknowledged {
     let stop = AtomicBool::new(false);
     let mut acknowledged = BTreeMap::new();
     std::thread::scope(|scope| {
-        let producers: Vec<_> = (0..QUEUES)
-            .map(|queue| {
+        let old = (0..QUEUES).map(|queue| (TOPIC.to_owned(), queue));
+        let new = (0..NEW_QUEUES).map(|queue| (new_topic(round), queue));
+        let producers: Vec<_> = old
+            .chain(new)
+            .map(|(topic, queue)| {
                 let client = server.client();
                 let stop = &stop;
-                scope.spawn(move || produce(client, queue, round, stop))
+                scope.spawn(move || produce(client, &topic, queue, round, stop))
             })
             .collect();
         // Between 20 and 220 ms, another time in each round.
@@ -95,16 +128,20 @@ fn produce_until_killed(server: &mut Server, round: u64) -> BTreeMap<(i32, i64),
     acknowledged
 }
 
-fn produce(mut client: Client, queue: i32, round: u64, stop: &AtomicBool) -> Vec<((i32, i64), Vec<u8>)> {
+fn new_topic(round: u64) -> String {
+    format!("{TOPIC}-{round}")
+}
+
+fn produce(mut client: Client, topic: &str, queue: i32, round: u64, stop: &AtomicBool) -> Acknowledged {
     const IN_FLIGHT: usize = 8;
     let mut sent: BTreeMap<i32, Vec<u8>> = BTreeMap::new();
-    let mut acknowledged = Vec::new();
+    let mut acknowledged = Acknowledged::new();
     for number in 0.. {
         if stop.load(Ordering::Relaxed) {
             break;
         }
         let body = format!("{round}/{queue}/{number} {}", "x".repeat(number % 700)).into_bytes();
-        sent.insert(client.send(&send_to(TOPIC, queue, body.clone())), body);
+        sent.insert(client.send(&send_to(topic, queue, body.clone())), body);
         if sent.len() < IN_FLIGHT {
             continue;
         }
@@ -112,7 +149,7 @@ fn produce(mut client: Client, queue: i32, round: u64, stop: &AtomicBool) -> Vec
             Got::Frame(answer) if answer.code == 0 => {
                 let offset = answer.ext_text("queueOffset").and_then(|text| text.parse().ok());
                 if let (Some(body), Some(offset)) = (sent.remove(&answer.opaque), offset) {
-                    acknowledged.push(((queue, offset), body));
+                    acknowledged.insert((topic.to_owned(), queue, offset), body);
                 }
             }
             Got::Frame(answer) => drop(sent.remove(&answer.opaque)),
@@ -125,21 +162,25 @@ fn produce(mut client: Client, queue: i32, round: u64, stop: &AtomicBool) -> Vec
 /// Reads what a queue got since the last check.
 fn check(
     client: &mut Client,
+    topic: &str,
     id: i32,
     queue: &mut Queue,
-    acknowledged: &BTreeMap<(i32, i64), Vec<u8>>,
+    acknowledged: &Acknowledged,
     tally: &mut Tally,
 ) {
     let start = queue.next;
-    let committed = committed_offset(client, id);
+    let committed = committed_offset(client, topic, id);
     if committed.is_some_and(|committed| committed > queue.next) {
         tally.consumer_ahead += 1;
     }
     let mut found = BTreeMap::new();
     loop {
-        let pull = Pull { queue: id, ..Pull::from(TOPIC, queue.next) };
+        let pull = Pull { queue: id, ..Pull::from(topic, queue.next) };
         let answer = client.call(&pull.command());
         if answer.code != 0 {
+            if answer.code != response::PULL_NOT_FOUND {
+                println!("{topic} {id} at {}: code {}, {:?}", queue.next, answer.code, answer.remark);
+            }
             break;
         }
         let mut rest = &answer.body[..];
@@ -156,7 +197,8 @@ fn check(
             rest = &rest[message.total_size..];
         }
     }
-    for ((_, offset), body) in acknowledged.range((id, i64::MIN)..=(id, i64::MAX)) {
+    let own = (topic.to_owned(), id, i64::MIN)..=(topic.to_owned(), id, i64::MAX);
+    for ((_, _, offset), body) in acknowledged.range(own) {
         tally.acknowledged += 1;
         match found.get(offset) {
             Some(stored) if stored == body => {}
@@ -165,21 +207,21 @@ fn check(
         }
     }
     if start != queue.next {
-        commit(client, id, queue.next);
+        commit(client, topic, id, queue.next);
     }
 }
 
-fn offset_ext(queue: i32) -> Ext {
-    Ext::new().with("consumerGroup", "tests").with("topic", TOPIC).with("queueId", queue)
+fn offset_ext(topic: &str, queue: i32) -> Ext {
+    Ext::new().with("consumerGroup", "tests").with("topic", topic.to_owned()).with("queueId", queue)
 }
 
-fn committed_offset(client: &mut Client, queue: i32) -> Option<i64> {
-    let ext = offset_ext(queue).with("setZeroIfNotFound", false);
+fn committed_offset(client: &mut Client, topic: &str, queue: i32) -> Option<i64> {
+    let ext = offset_ext(topic, queue).with("setZeroIfNotFound", false);
     let answer = client.call(&Command::request(request::QUERY_CONSUMER_OFFSET, ext));
     answer.ext_text("offset").and_then(|text| text.parse().ok())
 }
 
-fn commit(client: &mut Client, queue: i32, offset: i64) {
-    let ext = offset_ext(queue).with("commitOffset", offset);
+fn commit(client: &mut Client, topic: &str, queue: i32, offset: i64) {
+    let ext = offset_ext(topic, queue).with("commitOffset", offset);
     client.must(&Command::request(request::UPDATE_CONSUMER_OFFSET, ext));
 }

@@ -182,7 +182,7 @@ impl<S: Store> Broker<S> {
     }
 
     /// Our slaves in the SyncStateSet that do not have the change with this number.
-    fn lacking(&self, number: u64) -> Vec<i64> {
+    pub(in crate::broker) fn lacking(&self, number: u64) -> Vec<i64> {
         let Some(replicas) = self.replicas() else { return Vec::new() };
         let set = replicas.effective_set();
         let ours = self.served.have.iter().filter(|(id, _)| set.contains(id));

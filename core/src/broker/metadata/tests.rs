@@ -72,6 +72,34 @@ fn a_change_waits_for_a_slave_in_sync_that_is_silent_and_says_so() {
     assert!(["T1", "T2"].iter().all(|topic| cluster.broker(slave).topics.get(topic).is_some()));
 }
 
+/// A message in a topic that the slave does not know yet could not be read after a failover, however safe its record is.
+#[test]
+fn a_message_waits_for_the_slaves_to_know_its_topic_whoever_created_it() {
+    let (mut cluster, master) = started(2, false);
+    all_in_sync(&mut cluster);
+    let send = |cluster: &mut Cluster, topic: &str| {
+        let ext =
+            [("a", "pg"), ("b", topic), ("c", "TBW102"), ("d", "4"), ("e", "0"), ("f", "0"), ("g", "1")];
+        let more = [("h", "0"), ("i", ""), ("j", "0"), ("k", "false"), ("m", "false")];
+        cluster.ask(master, request::SEND_MESSAGE_V2, &[&ext[..], &more[..]].concat(), b"x")
+    };
+    let known = send(&mut cluster, "Known");
+    assert_eq!(cluster.reply(known).map(|reply| reply.code), Some(response::SUCCESS));
+    let id = cluster.broker(1 - master).replicas().and_then(Replicas::id).unwrap();
+    cluster.kill(1 - master);
+    let created = create_topic(&mut cluster, master, "T1");
+    let [known, fresh] = ["Known", "T1"].map(|topic| send(&mut cluster, topic));
+    assert_eq!(cluster.reply(known).map(|reply| reply.code), Some(response::SUCCESS));
+    assert!(cluster.reply(created).is_none() && cluster.reply(fresh).is_none());
+    // Nobody elects the slave any more: what it lacks harms nobody.
+    cluster.model.now.set.remove(&id);
+    cluster.model.now.set_epoch += 1;
+    cluster.pass(1_100);
+    assert_eq!(cluster.reply(fresh).map(|reply| reply.code), Some(response::SUCCESS));
+    let later = send(&mut cluster, "T1");
+    assert_eq!(cluster.reply(later).map(|reply| reply.code), Some(response::SUCCESS));
+}
+
 #[test]
 fn whatever_was_answered_is_there_after_a_failover_and_removals_stay_removed() {
     let (mut cluster, master) = started(2, false);

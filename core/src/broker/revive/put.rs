@@ -7,7 +7,6 @@ use super::fetch::Fetched;
 use super::point::CheckPoint;
 use super::{Broker, Step};
 use crate::broker::escape::{Lane, Letter, Offer};
-use crate::broker::persist::File;
 use crate::broker::properties::{Known, name};
 use crate::message::properties;
 use crate::message::record::{self, Record};
@@ -86,7 +85,7 @@ impl<S: Store> Broker<S> {
         }
         if self.topics.get(retry).is_none() {
             self.topics.create_if_absent(now.wall_ms, retry, 1, 0);
-            self.persist.mark(File::Topics);
+            self.persist.created(retry);
             self.registration.request(now);
         }
         if self.offsets.get(&point.group, retry, 0).is_none() {

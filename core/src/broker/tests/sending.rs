@@ -42,6 +42,38 @@ fn the_reply_of_a_first_send_waits_for_the_topic_table() {
     assert_eq!(bench.reply_to(5).map(|reply| reply.code), Some(response::SUCCESS));
 }
 
+/// Whoever sends to a topic that somebody else's message has just created must not be told that his is safe while a crash
+/// would leave the topic unknown.
+#[test]
+fn every_reply_waits_for_a_new_topic_to_be_in_the_table() {
+    let mut bench = Bench::new();
+    let send = |bench: &mut Bench, opaque: i32, topic: &str| {
+        let command = send_command(topic, 0, "", "x");
+        let mut raw = Command { opaque, ..command }.encode(Encoding::Json).to_vec();
+        let mut head = frame::Head::default();
+        let frame = frame::decode(&mut raw, &mut head).expect("a whole frame");
+        let peer = Peer { conn: ConnId(1), addr: ([127, 0, 0, 1], 4_000).into(), fast_port: false };
+        bench.broker.handle(bench.now, ServerIn::Request { peer, frame });
+        bench.broker.poll()
+    };
+    bench.put("Old", 0, "", "x");
+    let Some(ServerOut::Save { token, .. }) = send(&mut bench, 5, "New") else {
+        panic!("a save comes first")
+    };
+    assert!(send(&mut bench, 6, "New").is_none(), "the topic is not in the table yet");
+    assert!(matches!(send(&mut bench, 7, "Old"), Some(ServerOut::Reply { .. })), "another topic is");
+    bench.broker.handle(bench.now, ServerIn::Saved { token, result: Err("disk is full".into()) });
+    bench.drain();
+    let code = |bench: &mut Bench, opaque| bench.reply_to(opaque).map(|reply| reply.code);
+    assert_eq!([5, 6].map(|opaque| code(&mut bench, opaque)), [Some(response::SYSTEM_ERROR); 2]);
+    // The next one is not told either before the table is written after all.
+    let Some(ServerOut::Save { token, .. }) = send(&mut bench, 8, "New") else { panic!("it is tried again") };
+    bench.broker.handle(bench.now, ServerIn::Saved { token, result: Ok(()) });
+    bench.drain();
+    assert_eq!(code(&mut bench, 8), Some(response::SUCCESS));
+    assert!(matches!(send(&mut bench, 9, "New"), Some(ServerOut::Reply { .. })), "from now on nobody waits");
+}
+
 #[test]
 fn what_cannot_be_sent_is_refused_in_the_references_words() {
     let mut bench = Bench::new();
