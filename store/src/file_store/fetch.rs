@@ -1,7 +1,7 @@
 //! Reads of what is not in memory: asked for before a page of a mapping is touched, done by a job.
 //!
 //! What this process has written lately is taken to be in memory without asking, so that consumers near the end
-//! of the log pay nothing. Older positions cost one `mincore`.
+//! of the log pay nothing. Older positions cost a `mincore` or a few.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -20,6 +20,9 @@ use crate::jobs::Work;
 const HOT_BYTES: u64 = 64 * 1024 * 1024;
 /// A consumer that catches up will want what follows: this many bytes are read ahead of it.
 const AHEAD: u64 = 1024 * 1024;
+
+/// Parts of the log this close to each other are asked about at once.
+const NEAR: u64 = 64 * 1024;
 
 /// Bytes of a file that are not in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,8 +104,24 @@ impl FileStore {
         if first.is_none_or(|entry| entry.offset >= self.hot_from()) {
             return Vec::new();
         }
-        let ranges = ranges_of_pull(request, Some(queue), &self.log, &self.pull_limits);
-        ranges.into_iter().filter_map(|(offset, len)| self.log.cold(offset, len)).collect()
+        self.cold_among(&ranges_of_pull(request, Some(queue), &self.log, &self.pull_limits))
+    }
+
+    /// Which of these parts of the log, ascending, are not in memory. Those close together are asked about at once,
+    /// with what lies between them; one by one only where the answer is no.
+    fn cold_among(&self, ranges: &[(u64, u64)]) -> Vec<ColdRange> {
+        let file = |offset: u64| offset / self.log.file_size();
+        let close = |(one, len): &(u64, u64), (next, _): &(u64, u64)| {
+            *next <= one.saturating_add(*len).saturating_add(NEAR) && file(*one) == file(*next)
+        };
+        let mut cold = Vec::new();
+        for group in ranges.chunk_by(close) {
+            let (Some((first, _)), Some((last, len))) = (group.first(), group.last()) else { continue };
+            if self.log.cold(*first, last.saturating_add(*len).saturating_sub(*first)).is_some() {
+                cold.extend(group.iter().filter_map(|(offset, len)| self.log.cold(*offset, *len)));
+            }
+        }
+        cold
     }
 
     /// What is missing of the record at `offset`: its head first, for that tells how long it is.
