@@ -10,11 +10,12 @@ use sansmq_core::wire::{Command as Request, Encoding};
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::engine::{self, Load};
+use super::engine::{self, Load, Outcome};
 use super::options::{self, Plan};
 use super::report::Report;
 use super::targets::deal;
 use super::template::FIRST_OPAQUE;
+use crate::admin::Queue;
 use crate::app::{Command, World};
 use crate::failure::Failure;
 use crate::options::{Matches, Spec, arg};
@@ -52,10 +53,26 @@ impl Command for BenchmarkConsumer {
 
     fn run(&self, args: &Matches, world: &mut World) -> Result<(), Failure> {
         let plan = Plan::read(args, 32)?;
-        let queues = world.target_queues(&plan, false)?;
-        let links = deal(queues, plan.connections);
+        let links = deal(world.target_queues(&plan, false)?, plan.connections);
+        let mut load = Pulling::new(world, &plan, &links)?;
+        let mut report = Report::start(&plan, "consumer", links.len(), None)?;
+        report.finish(load.run(&plan, &links)?);
+        report.print(world)
+    }
+}
+
+impl Pulling {
+    /// Asks how much there is to pull.
+    ///
+    /// # Errors
+    /// When a broker cannot say.
+    pub(super) fn new(
+        world: &mut World,
+        plan: &Plan,
+        links: &[(String, Vec<Queue>)],
+    ) -> Result<Pulling, Failure> {
         let mut segments: Vec<VecDeque<Segment>> = links.iter().map(|_| VecDeque::new()).collect();
-        for (addr, queues) in &links {
+        for (addr, queues) in links {
             let same: Vec<usize> = (0..links.len()).filter(|at| links[*at].0 == *addr).collect();
             if segments[same[0]].is_empty() {
                 let wanted = same.len() * plan.depth as usize;
@@ -69,9 +86,8 @@ impl Command for BenchmarkConsumer {
                 }
             }
         }
-        let addrs: Vec<String> = links.iter().map(|(addr, _)| addr.clone()).collect();
         let in_flight = segments.iter().map(|_| vec![None; plan.depth as usize]).collect();
-        let mut load = Pulling {
+        Ok(Pulling {
             topic: plan.topic.clone(),
             broker_names: links.iter().map(|(_, queues)| queues[0].broker_name.clone()).collect(),
             segments,
@@ -81,10 +97,16 @@ impl Command for BenchmarkConsumer {
             head: Head::default(),
             left: plan.messages,
             deadline: plan.seconds.map(|seconds| Instant::now() + seconds),
-        };
-        let mut report = Report::start(&plan, "consumer", addrs.len(), None)?;
-        report.finish(engine::run(&addrs, plan.depth, &mut load)?);
-        report.print(world)
+        })
+    }
+
+    /// Pulls everything, or as much as the plan says.
+    ///
+    /// # Errors
+    /// When a connection cannot be made, or breaks.
+    pub(super) fn run(&mut self, plan: &Plan, links: &[(String, Vec<Queue>)]) -> Result<Outcome, Failure> {
+        let addrs: Vec<String> = links.iter().map(|(addr, _)| addr.clone()).collect();
+        engine::run(&addrs, plan.depth, self)
     }
 }
 
@@ -110,7 +132,8 @@ fn cut(queue: i32, min: i64, max: i64, pieces: usize) -> Vec<Segment> {
     all
 }
 
-struct Pulling {
+/// A topic being pulled.
+pub(super) struct Pulling {
     topic: String,
     /// Per connection.
     broker_names: Vec<String>,

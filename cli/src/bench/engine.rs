@@ -27,6 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub trait Load {
     /// Appends the next request of a connection for a slot; false when there is none, now or ever.
     fn next(&mut self, connection: usize, slot: u32, out: &mut Vec<u8>) -> bool;
+    /// A connection that has something to send although nothing has come for it.
+    fn ready(&self) -> Option<usize> {
+        None
+    }
     /// Takes the answer of a slot; returns the messages and bytes it stands for.
     ///
     /// # Errors
@@ -100,6 +104,11 @@ pub fn run(addrs: &[String], depth: u32, load: &mut dyn Load) -> Result<Outcome,
             if event.is_readable() && link.receive(index, load, &mut outcome)? {
                 last_answer = Instant::now();
             }
+            link.fill(index, load)?;
+        }
+        if let Some(index) = load.ready()
+            && let Some(link) = links.get_mut(index)
+        {
             link.fill(index, load)?;
         }
         if last_answer.elapsed() > PATIENCE {

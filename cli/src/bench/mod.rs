@@ -12,8 +12,10 @@ mod options;
 mod producer;
 mod reply;
 mod report;
+mod suite;
 mod targets;
 mod template;
 
 pub use consumer::BenchmarkConsumer;
 pub use producer::BenchmarkProducer;
+pub use suite::BenchmarkSuite;

@@ -7,7 +7,7 @@ use sansmq_core::wire::code::request;
 use sansmq_core::wire::headers::message::SendMessageV2;
 use std::time::{Duration, Instant};
 
-use super::engine::{self, Load};
+use super::engine::{self, Load, Outcome};
 use super::options::{self, Plan, within};
 use super::report::Report;
 use super::targets::deal;
@@ -41,7 +41,7 @@ static SPEC: Spec = Spec {
 /// How long without `--seconds` and `--messages`.
 const USUAL_SECONDS: Duration = Duration::from_secs(10);
 /// Templates per connection; more queues than this are used in part.
-const MOST_TEMPLATES: usize = 64;
+pub(super) const MOST_TEMPLATES: usize = 64;
 const GROUP: &str = "BENCHMARK_PRODUCER";
 
 impl Command for BenchmarkProducer {
@@ -56,26 +56,40 @@ impl Command for BenchmarkProducer {
         }
         let size: usize = within(args, "size", 1, 4 * 1024 * 1024)?.unwrap_or(1024);
         let links = deal(world.target_queues(&plan, true)?, plan.connections);
-        let now = (world.now)();
-        let templates = links.iter().map(|(_, queues)| {
-            let queues = queues.iter().take(MOST_TEMPLATES);
-            queues.map(|queue| Template::new(send(queue, size, plan.batch, now), plan.encoding)).collect()
-        });
-        let batch = u64::try_from(plan.batch).unwrap_or(1);
-        let mut load = Sending {
-            connections: templates.map(|templates| (templates, 0)).collect(),
-            batch,
-            size: size as u64,
-            // Ids of different runs shall differ.
-            ids: now.cast_unsigned() << 24,
-            left: plan.messages.map(|messages| messages.div_ceil(batch)),
-            deadline: plan.seconds.map(|seconds| Instant::now() + seconds),
-        };
-        let addrs: Vec<String> = links.into_iter().map(|(addr, _)| addr).collect();
-        let mut report = Report::start(&plan, "producer", addrs.len(), Some(size))?;
-        report.finish(engine::run(&addrs, plan.depth, &mut load)?);
+        let mut report = Report::start(&plan, "producer", links.len(), Some(size))?;
+        report.finish(measure(&plan, &links, size, (world.now)(), MOST_TEMPLATES)?);
         report.print(world)
     }
+}
+
+/// Sends over connections to the given addresses, each with the queues it sends to in turn, of
+/// which it takes `most`.
+///
+/// # Errors
+/// When a connection cannot be made, or breaks.
+pub(super) fn measure(
+    plan: &Plan,
+    links: &[(String, Vec<Queue>)],
+    size: usize,
+    now: i64,
+    most: usize,
+) -> Result<Outcome, Failure> {
+    let templates = links.iter().map(|(_, queues)| {
+        let queues = queues.iter().take(most);
+        queues.map(|queue| Template::new(send(queue, size, plan.batch, now), plan.encoding)).collect()
+    });
+    let batch = u64::try_from(plan.batch).unwrap_or(1);
+    let mut load = Sending {
+        connections: templates.map(|templates| (templates, 0)).collect(),
+        batch,
+        size: size as u64,
+        // Ids of different runs shall differ.
+        ids: now.cast_unsigned() << 24,
+        left: plan.messages.map(|messages| messages.div_ceil(batch)),
+        deadline: plan.seconds.map(|seconds| Instant::now() + seconds),
+    };
+    let addrs: Vec<String> = links.iter().map(|(addr, _)| addr.clone()).collect();
+    engine::run(&addrs, plan.depth, &mut load)
 }
 
 struct Sending {
@@ -113,7 +127,8 @@ impl Load for Sending {
     }
 }
 
-fn send(queue: &Queue, size: usize, batch: i32, now: i64) -> Request {
+/// A send to a queue, with an id that a [`Template`] fills in.
+pub(super) fn send(queue: &Queue, size: usize, batch: i32, now: i64) -> Request {
     let mut props = Vec::new();
     properties::push(&mut props, "UNIQ_KEY", &marked_id());
     properties::push(&mut props, "WAIT", "true");

@@ -108,4 +108,5 @@ pub static ALL: &[&dyn Command] = &[
     &clean_broker_metadata::CleanBrokerMetadata,
     &bench::BenchmarkProducer,
     &bench::BenchmarkConsumer,
+    &bench::BenchmarkSuite,
 ];

@@ -16,6 +16,7 @@ fn broker(send_code: i32) -> (String, Script) {
     let records = b"\0\0\0\x08body".repeat(10);
     let sent = || answer(send_code, (send_code != 0).then_some("too busy"), &[], b"");
     let mut exchanges = vec![
+        any(&addr, request::UPDATE_AND_CREATE_TOPIC, answer(0, None, &[], b"")),
         any(&addr, request::GET_TOPIC_CONFIG, answer(0, None, &[], topic)),
         any(&addr, request::GET_MIN_OFFSET, answer(0, None, &[field("offset", "0")], b"")),
         any(&addr, request::GET_MAX_OFFSET, answer(0, None, &[field("offset", "1000")], b"")),
@@ -29,7 +30,7 @@ fn broker(send_code: i32) -> (String, Script) {
         exchanges.push(pull);
     }
     let script = Script::new(exchanges);
-    script.clone().listen(listener, 3);
+    script.clone().listen(listener, 12);
     (addr, script)
 }
 
@@ -72,4 +73,41 @@ fn refusals_are_counted_and_fail_the_run() {
     let errors = json.get("errors").and_then(|errors| number(errors, "2"));
     assert_eq!((status, number(&json, "messages"), errors), (1, Some(0), Some(20)));
     assert_eq!(stderr, "mqadmin: benchmark producer: CODE: 2  DESC: too busy\n");
+}
+
+#[test]
+fn a_suite_writes_its_table_and_names_what_it_leaves_out() {
+    let (addr, script) = broker(0);
+    let out = std::env::temp_dir().join(format!("sansmq-suite-{}", std::process::id()));
+    let line = format!(
+        "benchmark suite -b {addr} --seconds 0.05 --runs 2 --cases send-128-c1-d8,pull-1k --label fake --out {}",
+        out.display()
+    );
+    let ours = run(&words(&line), &script);
+    assert_eq!(ours.status, 0, "{}", ours.stderr);
+    assert!(ours.stderr.contains("pull-1k-cold: left out, there is no --before-cold"), "{}", ours.stderr);
+    let json = std::fs::read(out.with_extension("json")).unwrap();
+    let text = std::fs::read_to_string(out.with_extension("md")).unwrap();
+    ["json", "md"].map(|end| std::fs::remove_file(out.with_extension(end)).unwrap());
+    assert_eq!(text, ours.stdout);
+    let json = parse(&json).unwrap_or_default();
+    assert_eq!(json.get("label").and_then(Json::as_str), Some("fake"));
+    let Some(Json::Array(cases)) = json.get("cases") else { panic!("no cases: {json:?}") };
+    let names: Vec<_> = cases.iter().filter_map(|case| case.get("case").and_then(Json::as_str)).collect();
+    assert_eq!(names, ["send-128-c1-d8-batch32", "pull-1k"]);
+    assert!(cases.iter().all(|case| number(case, "messages").is_some_and(|count| count > 0)), "{text}");
+}
+
+#[test]
+fn a_suite_refuses_what_it_does_not_know() {
+    let (addr, script) = broker(0);
+    for (options, why) in [
+        ("--cases fly", "--cases fly: no case begins like that; there are send-128-c1-d1, "),
+        ("--pid 4194304", "--pid 4194304: no such process"),
+        ("--runs none", "--runs none: expected a number from 1 to 1000"),
+    ] {
+        let ours = run(&words(&format!("benchmark suite -b {addr} {options}")), &script);
+        assert_eq!(ours.status, 1);
+        assert!(ours.stderr.contains(why), "{}", ours.stderr);
+    }
 }
