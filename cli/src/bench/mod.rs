@@ -10,6 +10,7 @@ mod engine;
 mod histogram;
 mod options;
 mod producer;
+mod ratios;
 mod reply;
 mod report;
 mod suite;
@@ -18,4 +19,5 @@ mod template;
 
 pub use consumer::BenchmarkConsumer;
 pub use producer::BenchmarkProducer;
+pub use ratios::BenchmarkRatios;
 pub use suite::BenchmarkSuite;

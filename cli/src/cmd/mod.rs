@@ -109,4 +109,5 @@ pub static ALL: &[&dyn Command] = &[
     &bench::BenchmarkProducer,
     &bench::BenchmarkConsumer,
     &bench::BenchmarkSuite,
+    &bench::BenchmarkRatios,
 ];

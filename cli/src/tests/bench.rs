@@ -88,7 +88,9 @@ fn a_suite_writes_its_table_and_names_what_it_leaves_out() {
     assert!(ours.stderr.contains("pull-1k-cold: left out, there is no --before-cold"), "{}", ours.stderr);
     let json = std::fs::read(out.with_extension("json")).unwrap();
     let text = std::fs::read_to_string(out.with_extension("md")).unwrap();
-    ["json", "md"].map(|end| std::fs::remove_file(out.with_extension(end)).unwrap());
+    for end in ["json", "md"] {
+        std::fs::remove_file(out.with_extension(end)).unwrap();
+    }
     assert_eq!(text, ours.stdout);
     let json = parse(&json).unwrap_or_default();
     assert_eq!(json.get("label").and_then(Json::as_str), Some("fake"));
