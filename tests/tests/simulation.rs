@@ -24,7 +24,7 @@ fn random_histories_keep_every_promise() {
     let seed = asked("SANSMQ_SIM_SEED").unwrap_or(1_000);
     let plan = Plan { seed, ..Plan::default() };
     let histories = asked("SANSMQ_SIM_HISTORIES").unwrap_or(HISTORIES);
-    let tally = run_many(plan, histories, threads());
+    let tally = run_many(&plan, histories, threads());
     assert!(tally.acknowledged > histories * 20, "the clients hardly got to send: {}", tally.acknowledged);
     let failed: Vec<_> = tally.failed.iter().map(|report| (report.seed, &report.broken)).collect();
     assert!(failed.is_empty(), "sim --histories 1 --trace --seed S shows what happened: {failed:#?}");
@@ -35,7 +35,7 @@ fn scenario(scenario: Scenario) {
 }
 
 fn scenario_of(scenario: Scenario, seeds: u64) {
-    let tally = run_many(Plan { seed: 1, scenario, ..Plan::default() }, seeds, 1);
+    let tally = run_many(&Plan { seed: 1, scenario, ..Plan::default() }, seeds, 1);
     let failed: Vec<_> = tally.failed.iter().map(|report| (report.seed, &report.broken)).collect();
     assert!(tally.acknowledged > seeds * 10);
     assert!(failed.is_empty(), "{scenario:?}: {failed:#?}");
@@ -116,12 +116,12 @@ fn a_seed_lives_the_same_history_again() {
     for (scenario, seed) in
         [(Scenario::Random, 3), (Scenario::Random, 11), (Scenario::Kf06, 5), (Scenario::Kf01, 2)]
     {
-        let plan = Plan { seed, scenario, loud: false };
-        let (one, two) = (run(plan), run(plan));
+        let plan = Plan { seed, scenario, ..Plan::default() };
+        let (one, two) = (run(&plan), run(&plan));
         let parts = one.lines.iter().zip(&two.lines).find(|(a, b)| a != b);
         assert_eq!(parts, None, "seed {seed} of {scenario:?}");
         assert_eq!((one.trace, one.steps), (two.trace, two.steps), "seed {seed} of {scenario:?}");
-        let other = run(Plan { seed: seed + 1, ..plan });
+        let other = run(&Plan { seed: seed + 1, ..plan });
         assert_ne!(one.trace, other.trace, "the seed makes no difference");
     }
 }

@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         }
     };
     let begun = Instant::now();
-    let tally = run_many(wanted.plan, wanted.histories, wanted.threads);
+    let tally = run_many(&wanted.plan, wanted.histories, wanted.threads);
     let seconds = begun.elapsed().as_secs_f64();
     println!(
         "{} histories in {seconds:.1} s ({:.1}/s), {} virtual s, {} steps; {} acknowledged, {} refused; \

@@ -214,23 +214,23 @@ impl World {
             }
             let pace = self.client.pace_ms;
             self.client.producers[index].busy = true;
-            let stray = self.dice.one_in(20).then(|| self.dice.pick(&[3, 4, 5]));
+            let stray = self.dice.workload.one_in(20).then(|| self.dice.workload.pick(&[3, 4, 5]));
             let target = match stray {
                 Some(machine) => Some(format!("{}:{}", setup::ip(machine), setup::BROKER_PORT)),
                 None => self.client.producers[index].target.clone(),
             };
-            self.client.producers[index].next_at = now + self.dice.between(1, 2 * pace) * MS;
+            self.client.producers[index].next_at = now + self.dice.workload.between(1, 2 * pace) * MS;
             match target {
                 Some(addr) => {
                     self.client.sent += 1;
                     let body = format!("message {} of producer {index}", self.client.sent);
-                    let queue = self.dice.roll(QUEUES as u64) as usize;
+                    let queue = self.dice.workload.roll(QUEUES as u64) as usize;
                     let command = send_to(TOPIC, queue as i32, body.clone());
                     self.client_calls(&addr, command, Call::Send { producer: index, queue, body });
                 }
                 None => {
                     let servers = setup::name_servers();
-                    let addr = servers[self.dice.roll(servers.len() as u64) as usize].clone();
+                    let addr = servers[self.dice.workload.roll(servers.len() as u64) as usize].clone();
                     let command = Command::request(request::GET_ROUTEINFO_BY_TOPIC, ext("topic=TBW102"));
                     self.client_calls(&addr, command, Call::Route { producer: index });
                 }
@@ -249,12 +249,12 @@ impl World {
             }
         }
         if self.client.next_commit <= now {
-            self.client.next_commit = now + self.dice.between(300, 1_500) * MS;
-            let queue = self.dice.roll(QUEUES as u64) as usize;
+            self.client.next_commit = now + self.dice.workload.between(300, 1_500) * MS;
+            let queue = self.dice.workload.roll(QUEUES as u64) as usize;
             let offset = self.client.offsets[queue];
             let command = commit(queue, offset);
             self.client_calls(&master, command, Call::Commit { queue, offset });
-            if self.dice.one_in(4) {
+            if self.dice.workload.one_in(4) {
                 self.make_topic();
             }
         }

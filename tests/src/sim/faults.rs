@@ -1,5 +1,7 @@
-//! What goes wrong: single faults, and histories drawn from the seed.
+//! What goes wrong: single faults, and how they come about.
 
+use super::schedule::Schedule;
+use super::swarm::Class;
 use super::world::{Event, World};
 use super::{BROKERS, CLIENT, CONTROLLERS, MS, setup};
 
@@ -17,6 +19,13 @@ pub enum Fault {
     GoOn(usize),
     /// Bytes no longer get from any of the first to any of the second.
     Cut(Vec<usize>, Vec<usize>),
+    /// The same for a while, perhaps the other way as well.
+    Part {
+        one: Vec<usize>,
+        other: Vec<usize>,
+        both: bool,
+        ms: u64,
+    },
     /// All ways are free again.
     Mend,
     /// Every connection of a machine breaks.
@@ -31,6 +40,25 @@ pub enum Fault {
     Both(u64),
     /// The same for the brokers' master, whoever it is then.
     Master(Death, u64),
+}
+
+impl Fault {
+    /// The class it belongs to; what puts something right has none.
+    #[must_use]
+    pub fn class(&self) -> Option<Class> {
+        Some(match self {
+            Fault::Kill(..) | Fault::Master(Death::Kill, _) => Class::Crash,
+            Fault::PowerOff(..) | Fault::PowerAtDisk(..) | Fault::Both(_) => Class::Power,
+            Fault::Master(Death::PowerOff, _) => Class::Power,
+            Fault::Hang(..) | Fault::Master(Death::Hang, _) => Class::Pause,
+            Fault::Cut(..) | Fault::Part { .. } => Class::Partition,
+            Fault::Reset(_) => Class::Reset,
+            Fault::Clock(..) => Class::Clock,
+            Fault::LoseDisk(..) => Class::Disk,
+            Fault::SlowDisk(..) => Class::Slow,
+            Fault::GoOn(_) | Fault::Mend => return None,
+        })
+    }
 }
 
 /// How a process goes away.
@@ -78,6 +106,13 @@ impl World {
                 for from in from {
                     self.net.cuts.extend(to.iter().filter(|to| **to != from).map(|to| (from, *to)));
                 }
+            }
+            Fault::Part { one, other, both, ms } => {
+                if both {
+                    self.strike(Fault::Cut(other.clone(), one.clone()));
+                }
+                self.strike(Fault::Cut(one, other));
+                self.at(self.time + ms * MS, Event::Fault(Fault::Mend));
             }
             Fault::Mend => {
                 self.net.cuts.clear();
@@ -137,6 +172,13 @@ impl World {
         })
     }
 
+    /// Everything on the schedule comes when it is due, counted from now.
+    pub(super) fn await_faults(&mut self, schedule: &Schedule) {
+        for strike in &schedule.strikes {
+            self.at(self.time + strike.at_ms * MS, Event::Fault(strike.fault.clone()));
+        }
+    }
+
     /// All faults end.
     pub(super) fn heal(&mut self) {
         self.say("everything is put right");
@@ -148,57 +190,5 @@ impl World {
             self.boot(machine);
         }
         self.resend();
-    }
-
-    fn after(&mut self, ms: u64, fault: Fault) {
-        self.at(self.time + ms * MS, Event::Fault(fault));
-    }
-
-    /// Faults of a random history, spread over this time.
-    pub(super) fn draw(&mut self, ms: u64, power: bool) {
-        let mut disks = 1;
-        for _ in 0..self.dice.between(2, 7) {
-            let at = self.dice.roll(ms);
-            let machine = self.dice.roll(CLIENT as u64) as usize;
-            let broker = BROKERS.start + self.dice.roll(3) as usize;
-            let down = self.dice.between(50, 8_000);
-            let fault = match self.dice.roll(24) {
-                0..=2 => Fault::Kill(machine, down),
-                3..=5 if power => Fault::PowerOff(machine, down),
-                6 | 7 if power => Fault::PowerAtDisk(machine, self.dice.roll(80)),
-                8 | 9 if power => Fault::Both(down),
-                3..=9 => Fault::Master(Death::Kill, down),
-                10 | 11 => Fault::Hang(machine, down),
-                12 | 13 => Fault::Master(Death::Hang, down),
-                14 | 15 => self.split(),
-                16 => Fault::Cut(vec![machine], (0..=CLIENT).collect()),
-                17 => Fault::Cut((0..=CLIENT).collect(), vec![machine]),
-                18 => Fault::Mend,
-                19 | 20 => Fault::Reset(machine),
-                21 => {
-                    let step = self.dice.roll(7_200_000) as i64 - 3_600_000;
-                    Fault::Clock(machine, step)
-                }
-                22 if disks > 0 && power => {
-                    disks -= 1;
-                    Fault::LoseDisk(broker, down)
-                }
-                _ => Fault::SlowDisk(machine, self.dice.between(2, 60)),
-            };
-            if matches!(fault, Fault::Cut(..)) {
-                self.after(at + down, Fault::Mend);
-            }
-            self.after(at, fault);
-        }
-    }
-
-    /// The servers fall into two parts; the clients reach both.
-    fn split(&mut self) -> Fault {
-        let one: Vec<usize> = (0..CLIENT).filter(|_| self.dice.one_in(2)).collect();
-        let other: Vec<usize> = (0..CLIENT).filter(|machine| !one.contains(machine)).collect();
-        if self.dice.one_in(2) {
-            self.after(0, Fault::Cut(other.clone(), one.clone()));
-        }
-        Fault::Cut(one, other)
     }
 }

@@ -5,14 +5,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::dice::Dice;
 use super::scenarios::Scenario;
+use super::schedule::Schedule;
+use super::swarm::Classes;
 use super::world::{Settings, World};
 use super::{CLIENT, MS};
 
 /// What a history is made of; the same plan is the same history.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     pub seed: u64,
     pub scenario: Scenario,
+    /// The classes of faults a random history has, in place of those the seed chooses.
+    pub only: Option<Classes>,
+    /// Indices of the schedule that come true; all if there is no list.
+    pub keep: Option<Vec<usize>>,
+    /// How long faults come, in place of what the seed chooses.
+    pub ms: Option<u64>,
     /// Print every line of the trace as it happens.
     pub loud: bool,
 }
@@ -43,11 +51,11 @@ const WHOLE_LIMIT_MS: u64 = 90_000;
 
 /// Lives one history.
 #[must_use]
-pub fn run(plan: Plan) -> Report {
-    let mut dice = Dice::new(plan.seed ^ 0x5EED);
+pub fn run(plan: &Plan) -> Report {
+    let mut dice = Dice::named(plan.seed, "settings");
     let lossy = plan.scenario.may_lose();
     // Without a flush before the acknowledgement only processes may die, as the durability table says.
-    let sync = dice.one_in(2);
+    let sync = dice.one_in(2) || plan.only.is_some_and(|only| only.that_spare_memory().is_empty());
     let flush = if sync { "SYNC_FLUSH" } else { "ASYNC_FLUSH" };
     let sets =
         ["allAckInSyncStateSet=true\n", "inSyncReplicas=2\nminInSyncReplicas=2\nallAckInSyncStateSet=true\n"];
@@ -58,11 +66,11 @@ pub fn run(plan: Plan) -> Report {
         latency,
     };
     let skew = dice.pick(&[0, 0, 20]);
-    let mut world = World::new(dice.draw(), settings, skew, plan.loud);
+    let mut world = World::new(plan.seed, settings, skew, plan.loud);
     world.oracle.may_lose = lossy;
     world.client.pace_ms = dice.pick(&[20, 60, 200]);
     let mut report = Report { seed: plan.seed, ..Report::default() };
-    live(&mut world, plan.scenario, sync, &mut report);
+    live(&mut world, plan, sync, &mut report);
     report.trace = world.trace.hash();
     report.lines = world.trace.lines();
     report.broken = std::mem::take(&mut world.oracle.broken);
@@ -73,7 +81,16 @@ pub fn run(plan: Plan) -> Report {
     report
 }
 
-fn live(world: &mut World, scenario: Scenario, power: bool, report: &mut Report) {
+/// The faults of a random history.
+#[must_use]
+pub fn schedule(plan: &Plan, sync: bool) -> Schedule {
+    let swarm = || Classes::swarm(&mut Dice::named(plan.seed, "swarm"));
+    let classes = plan.only.unwrap_or_else(swarm);
+    let classes = if sync { classes } else { classes.that_spare_memory() };
+    Schedule::draw(plan.seed, classes).only(plan.keep.as_deref(), plan.ms)
+}
+
+fn live(world: &mut World, plan: &Plan, power: bool, report: &mut Report) {
     (0..CLIENT).for_each(|machine| world.boot(machine));
     if !world.run_until(FIRST_LIMIT_MS, |world| world.whole().is_some()) {
         return world
@@ -85,7 +102,13 @@ fn live(world: &mut World, scenario: Scenario, power: bool, report: &mut Report)
     if !world.run_until(FIRST_LIMIT_MS, |world| world.oracle.acked.len() >= 5) {
         return world.oracle.fail("nothing is acknowledged though nothing is wrong".to_owned());
     }
-    world.play(scenario, power);
+    if plan.scenario == Scenario::Random {
+        let schedule = schedule(plan, power);
+        world.await_faults(&schedule);
+        world.pass(schedule.ms);
+    } else {
+        world.play(plan.scenario, power);
+    }
     world.heal();
     let (healed, before) = (world.time, world.oracle.acked.len());
     world.client.pace_ms = 50;
@@ -141,7 +164,7 @@ impl Tally {
 
 /// Lives this many histories on so many threads, with seeds that count up.
 #[must_use]
-pub fn run_many(first: Plan, histories: u64, threads: u64) -> Tally {
+pub fn run_many(first: &Plan, histories: u64, threads: u64) -> Tally {
     let (next, tally) = (AtomicU64::new(0), Mutex::new(Tally::default()));
     std::thread::scope(|scope| {
         for _ in 0..threads.max(1) {
@@ -151,9 +174,9 @@ pub fn run_many(first: Plan, histories: u64, threads: u64) -> Tally {
                     if number >= histories {
                         break;
                     }
-                    let plan = Plan { seed: first.seed.wrapping_add(number), ..first };
+                    let plan = Plan { seed: first.seed.wrapping_add(number), ..first.clone() };
                     // what a server asserts is a verdict as well
-                    let lived = std::panic::catch_unwind(|| run(plan)).unwrap_or_else(|_| Report {
+                    let lived = std::panic::catch_unwind(|| run(&plan)).unwrap_or_else(|_| Report {
                         seed: plan.seed,
                         broken: vec!["it panicked; the message is above".to_owned()],
                         ..Report::default()

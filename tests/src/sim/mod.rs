@@ -9,7 +9,8 @@
 //! - `machine`: a process on a computer with a disk, helper threads, a clock that is wrong and runs at its own speed
 //! - `net`: connections as TCP has them; a cut holds bytes back, a reset loses them
 //! - `client`: producers and a consumer, on the wire
-//! - `faults`: what goes wrong and when; `scenarios`: what a history is about
+//! - `faults`: what can go wrong; `swarm`: which kinds of it a history has; `schedule`: when they come;
+//!   `scenarios`: what a history is about
 //! - `oracle`: what has to hold in the end, and all along
 
 mod client;
@@ -21,7 +22,9 @@ mod net;
 mod oracle;
 mod perform;
 mod scenarios;
+mod schedule;
 mod setup;
+mod swarm;
 mod trace;
 mod world;
 
@@ -29,6 +32,8 @@ pub use dice::Dice;
 pub use faults::Fault;
 pub use history::{Plan, Report, Tally, run, run_many};
 pub use scenarios::Scenario;
+pub use schedule::{Schedule, Strike};
+pub use swarm::{Class, Classes};
 pub use world::World;
 
 /// Machines: controllers 0 to 2, brokers 3 to 5, and the computer of the clients.

@@ -27,7 +27,7 @@ impl World {
                 let text = format!("{} loses power at the disk", self.machines[machine].name);
                 self.say(&text);
                 self.power_off(machine);
-                let at = self.time + 500 * super::MS + self.dice.roll(3_000 * super::MS);
+                let at = self.time + 500 * super::MS + self.dice.disks.roll(3_000 * super::MS);
                 return self.at(at, Event::Boot { machine });
             }
             let Some(output) = self.machines[machine].node.as_mut().and_then(sansmq_host::Node::poll) else {
@@ -125,8 +125,8 @@ impl World {
         host.lanes[lane].busy = true;
         let (life, (low, high)) = (host.life, host.disk_ns);
         // now and then a disk thinks for long
-        let slow = if self.dice.one_in(300) { 100 } else { 1 };
-        let at = self.time + self.dice.between(low, high) * slow;
+        let slow = if self.dice.disks.one_in(300) { 100 } else { 1 };
+        let at = self.time + self.dice.disks.between(low, high) * slow;
         self.at(at, Event::Done { machine, life, lane });
     }
 
@@ -165,7 +165,7 @@ impl World {
             return self.drain(machine);
         }
         let life = host.life;
-        let at = self.time + self.dice.roll(super::MS / 10);
+        let at = self.time + self.dice.order.roll(super::MS / 10);
         self.at(at, Event::Tell { machine, life, what: completion });
         self.begin(machine, lane);
     }

@@ -91,20 +91,17 @@ impl World {
         let master = self.master().unwrap_or(BROKERS.start);
         let slaves: Vec<usize> = BROKERS.filter(|machine| *machine != master).collect();
         match scenario {
-            Scenario::Random => {
-                let ms = self.dice.between(3_000, 11_000);
-                self.draw(ms, power);
-                self.pass(ms);
-            }
+            // what happens in it is on its schedule
+            Scenario::Random => {}
             Scenario::Kf01 => {
                 // A master that was cut off has a dead tail; the power fails while it cuts that, again and again.
                 self.part(&[master]);
                 self.pass(4_000);
                 self.strike(Fault::Mend);
                 for _ in 0..4 {
-                    let operations = self.dice.roll(60);
+                    let operations = self.dice.scenario.roll(60);
                     self.strike(Fault::PowerAtDisk(master, operations));
-                    let ms = self.dice.between(500, 3_000);
+                    let ms = self.dice.scenario.between(500, 3_000);
                     self.pass(ms);
                 }
             }
@@ -115,7 +112,7 @@ impl World {
                 self.pass(4_500);
                 for _ in 0..2 {
                     self.strike(Fault::Master(Death::Kill, 200));
-                    let ms = self.dice.between(1_000, 3_000);
+                    let ms = self.dice.scenario.between(1_000, 3_000);
                     self.pass(ms);
                 }
                 self.client.pace_ms = 20;
@@ -126,15 +123,15 @@ impl World {
             Scenario::Kf04 => {
                 // The set grows and shrinks while the controllers' answers do not get through; then the master dies.
                 for _ in 0..3 {
-                    let down = self.dice.between(100, 1_500);
+                    let down = self.dice.scenario.between(100, 1_500);
                     self.strike(Fault::Kill(slaves[0], down));
-                    let ms = self.dice.between(50, 1_500);
+                    let ms = self.dice.scenario.between(50, 1_500);
                     self.pass(ms);
                     self.strike(Fault::Cut(CONTROLLERS.collect(), vec![master]));
-                    let ms = self.dice.between(100, 2_500);
+                    let ms = self.dice.scenario.between(100, 2_500);
                     self.pass(ms);
                     self.strike(Fault::Kill(slaves[1], 300));
-                    if self.dice.one_in(2) {
+                    if self.dice.scenario.one_in(2) {
                         self.strike(Fault::Mend);
                     }
                 }
@@ -145,7 +142,7 @@ impl World {
                 // A stale master is read from; a replica comes back between handshake and first acknowledgement.
                 for _ in 0..6 {
                     self.strike(Fault::Reset(slaves[0]));
-                    let ms = self.dice.between(1, 400);
+                    let ms = self.dice.scenario.between(1, 400);
                     self.pass(ms);
                 }
                 self.part(&[master]);
@@ -155,28 +152,28 @@ impl World {
             }
             Scenario::Kf06 => {
                 // The master and one controller on one side, the rest on the other; the clients reach both.
-                let controller = self.dice.roll(3) as usize;
-                if self.dice.one_in(2) {
+                let controller = self.dice.scenario.roll(3) as usize;
+                if self.dice.scenario.one_in(2) {
                     self.part(&[master, controller]);
                 } else {
                     let others: Vec<usize> =
                         (0..CLIENT).filter(|m| *m != master && *m != controller).collect();
                     self.strike(Fault::Cut(vec![master, controller], others));
                 }
-                if self.dice.one_in(3) {
+                if self.dice.scenario.one_in(3) {
                     self.strike(Fault::Hang(master, 3_300));
                 }
-                let ms = self.dice.between(3_000, 9_000);
+                let ms = self.dice.scenario.between(3_000, 9_000);
                 self.pass(ms);
             }
             Scenario::Kf12 => {
                 // One replica stays behind; the others die. It must not be elected.
                 self.strike(Fault::Cut(vec![slaves[0]], vec![master, slaves[1]]));
                 self.strike(Fault::Cut(vec![master, slaves[1]], vec![slaves[0]]));
-                let ms = self.dice.between(1_000, 5_000);
+                let ms = self.dice.scenario.between(1_000, 5_000);
                 self.pass(ms);
                 self.strike(Fault::Kill(master, 7_000));
-                let ms = self.dice.roll(200);
+                let ms = self.dice.scenario.roll(200);
                 self.pass(ms);
                 self.strike(Fault::Kill(slaves[1], 5_000));
                 self.strike(Fault::Mend);
@@ -188,11 +185,11 @@ impl World {
                     for _ in 0..3 {
                         self.make_topic();
                     }
-                    let ms = self.dice.roll(60);
+                    let ms = self.dice.scenario.roll(60);
                     self.pass(ms);
                     let death = if power { Death::PowerOff } else { Death::Kill };
                     self.strike(Fault::Master(death, 2_500));
-                    let ms = self.dice.between(2_000, 6_000);
+                    let ms = self.dice.scenario.between(2_000, 6_000);
                     self.pass(ms);
                 }
             }
@@ -234,7 +231,7 @@ impl World {
                 // Another controller leads, and nothing it says gets through to the brokers when their master dies.
                 let leader = self.leader().unwrap_or_default();
                 self.strike(Fault::Kill(leader, 15_000));
-                let ms = self.dice.between(500, 3_000);
+                let ms = self.dice.scenario.between(500, 3_000);
                 self.pass(ms);
                 let leader = self.leader().unwrap_or_default();
                 self.strike(Fault::Cut(vec![leader], BROKERS.collect()));
@@ -249,7 +246,7 @@ impl World {
             Scenario::Kf33 => {
                 // The next master dies as well, before or after the last replica has come back to it.
                 self.strike(Fault::Master(Death::Kill, 6_000));
-                let ms = self.dice.between(100, 1_000);
+                let ms = self.dice.scenario.between(100, 1_000);
                 self.pass(ms);
                 self.strike(Fault::Master(Death::Kill, 6_000));
                 self.pass(5_000);
@@ -273,7 +270,7 @@ impl World {
             Scenario::Handover => {
                 // An operator moves the mastership about, also while a replica or the network is away.
                 for round in 0..5 {
-                    match self.dice.roll(4) {
+                    match self.dice.scenario.roll(4) {
                         0 => self.strike(Fault::Kill(slaves[round % 2], 700)),
                         1 => {
                             let old = self.master().unwrap_or(master);
@@ -281,9 +278,9 @@ impl World {
                         }
                         _ => {}
                     }
-                    let wanted = self.dice.between(1, 4);
+                    let wanted = self.dice.scenario.between(1, 4);
                     self.designate(wanted as i64);
-                    let ms = self.dice.between(200, 4_000);
+                    let ms = self.dice.scenario.between(200, 4_000);
                     self.pass(ms);
                     self.strike(Fault::Mend);
                 }

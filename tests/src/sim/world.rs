@@ -7,7 +7,7 @@ use sansmq_host::{Completion, Input};
 use sansmq_store::disk::{Disk as _, SimConfig, SimDisk};
 
 use super::client::Client;
-use super::dice::Dice;
+use super::dice::Streams;
 use super::faults::Fault;
 use super::machine::{LANES, Lane, Machine, Pending};
 use super::net::{Net, Packet};
@@ -66,7 +66,7 @@ pub struct Settings {
 
 pub struct World {
     pub(super) time: u64,
-    pub(super) dice: Dice,
+    pub(super) dice: Streams,
     pub(super) trace: Trace,
     events: BTreeMap<(u64, u64), Event>,
     order: u64,
@@ -85,7 +85,7 @@ impl World {
     /// Computers that are off, with empty disks.
     #[must_use]
     pub fn new(seed: u64, settings: Settings, skew: u64, loud: bool) -> Self {
-        let mut dice = Dice::new(seed);
+        let mut dice = Streams::new(seed);
         let mut machines = Vec::new();
         for index in CONTROLLERS.start..=CLIENT {
             let kind = if CONTROLLERS.contains(&index) {
@@ -96,8 +96,8 @@ impl World {
                 "client"
             };
             let name = format!("{kind}-{index}");
-            let rate = 1_000 - skew + dice.roll(2 * skew + 1);
-            machines.push(Machine::new(name, setup::ip(index), empty_disk(dice.draw()), rate));
+            let rate = 1_000 - skew + dice.clocks.roll(2 * skew + 1);
+            machines.push(Machine::new(name, setup::ip(index), empty_disk(dice.disks.draw()), rate));
         }
         World {
             time: MS,
@@ -127,10 +127,10 @@ impl World {
     fn latency(&mut self) -> u64 {
         let (low, high) = self.settings.latency;
         // now and then a packet has to be sent twice
-        if self.dice.one_in(200) {
-            self.dice.between(100 * MS, 300 * MS)
+        if self.dice.network.one_in(200) {
+            self.dice.network.between(100 * MS, 300 * MS)
         } else {
-            self.dice.between(low, high)
+            self.dice.network.between(low, high)
         }
     }
 
@@ -306,7 +306,11 @@ impl World {
         }
         self.trace.mix_bytes(&bytes[..taken]);
         // what is read is not what was written at once
-        let cut = if self.dice.one_in(8) { self.dice.between(1, taken as u64) as usize } else { taken };
+        let cut = if self.dice.network.one_in(8) {
+            self.dice.network.between(1, taken as u64) as usize
+        } else {
+            taken
+        };
         for part in [&bytes[..cut], &bytes[cut..taken]] {
             if !part.is_empty() {
                 self.post(link, side, Packet::Data(part.to_vec()));
@@ -457,7 +461,7 @@ impl World {
             .filter(|entry| entry.2 > 0)
             .collect();
         for (link, side, count) in owed {
-            let wait = self.dice.between(MS, 400 * MS);
+            let wait = self.dice.network.between(MS, 400 * MS);
             let Some(end) = self.net.end(link, side) else { continue };
             end.owed = 0;
             let at = end.last_arrival.max(self.time + wait);
@@ -547,7 +551,7 @@ impl World {
 
     /// A new disk in an old computer that is off.
     pub(super) fn replace_disk(&mut self, machine: usize) {
-        let seed = self.dice.draw();
+        let seed = self.dice.disks.draw();
         self.machines[machine].disk = empty_disk(seed);
     }
 
