@@ -69,6 +69,7 @@ fn main() -> ExitCode {
         tally.slowest_whole_ms,
         tally.failed.len()
     );
+    println!("{}", tally.coverage.table());
     for report in &tally.failed {
         println!("seed {}: {}", report.seed, report.broken.join("\n    "));
     }

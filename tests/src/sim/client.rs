@@ -90,6 +90,8 @@ pub struct Client {
     pub answers: BTreeMap<i32, Option<Command>>,
     /// Average milliseconds between two messages of a producer.
     pub pace_ms: u64,
+    /// Requests answered or given up.
+    pub operations: u64,
 }
 
 impl Client {
@@ -289,12 +291,14 @@ impl World {
     }
 
     fn answered(&mut self, opaque: i32, asked: Asked, answer: Option<Command>) {
+        self.client.operations += 1;
         let code = answer.as_ref().map(|answer| answer.code);
         let text = |answer: &Option<Command>, key: &str| {
             answer.as_ref().and_then(|a| a.ext_text(key)).and_then(|text| text.parse::<i64>().ok())
         };
         match asked.call {
             Call::Send { producer, queue, body } => {
+                self.story.sent(self.time, code == Some(0));
                 if let Some(producer) = self.client.producers.get_mut(producer) {
                     producer.busy = false;
                     if code != Some(0) {

@@ -1,6 +1,7 @@
 //! What goes wrong: single faults, and how they come about.
 
 use super::schedule::Schedule;
+use super::story::What;
 use super::swarm::Class;
 use super::world::{Event, World};
 use super::{BROKERS, CLIENT, CONTROLLERS, MS, setup};
@@ -82,36 +83,48 @@ impl World {
             return self.say(&format!("spared, a disk was just lost: {fault:?}"));
         }
         self.say(&format!("fault: {fault:?}"));
+        let what = if fault.class().is_some() { What::Fault } else { What::Healed };
+        self.mark(None, what, format!("{fault:?}"));
         match fault {
             Fault::Kill(machine, ms) => {
+                if self.machines[machine].runs() {
+                    self.note_fault("kill", Some(machine));
+                }
                 self.kill(machine);
                 self.at(self.time + ms * MS, Event::Boot { machine });
             }
             Fault::PowerOff(machine, ms) => {
+                if self.machines[machine].powered {
+                    self.note_fault("power off", Some(machine));
+                }
                 self.power_off(machine);
                 self.at(self.time + ms * MS, Event::Boot { machine });
             }
+            // counted when it comes
             Fault::PowerAtDisk(machine, operations) => {
                 let disk = &self.machines[machine].disk;
                 disk.crash_at(disk.operations() + operations);
             }
             Fault::Hang(machine, ms) => {
                 if self.machines[machine].runs() {
+                    self.note_fault("hang", Some(machine));
+                    self.mark(Some(machine), What::Hangs, "hangs".to_owned());
                     self.machines[machine].hung = true;
                     self.at(self.time + ms * MS, Event::Fault(Fault::GoOn(machine)));
                 }
             }
             Fault::GoOn(machine) => self.go_on(machine),
             Fault::Cut(from, to) => {
-                for from in from {
-                    self.net.cuts.extend(to.iter().filter(|to| **to != from).map(|to| (from, *to)));
-                }
+                self.note_fault("cut", None);
+                self.net.cut(&from, &to);
             }
             Fault::Part { one, other, both, ms } => {
+                let victim = [&one, &other].into_iter().find(|side| side.len() == 1).map(|side| side[0]);
+                self.note_fault(if both { "cut two ways" } else { "cut one way" }, victim);
+                self.net.cut(&one, &other);
                 if both {
-                    self.strike(Fault::Cut(other.clone(), one.clone()));
+                    self.net.cut(&other, &one);
                 }
-                self.strike(Fault::Cut(one, other));
                 self.at(self.time + ms * MS, Event::Fault(Fault::Mend));
             }
             Fault::Mend => {
@@ -119,23 +132,18 @@ impl World {
                 self.resend();
             }
             Fault::Reset(machine) => {
+                self.note_fault("reset", Some(machine));
                 for (link, _) in self.net.ends_of(machine) {
                     self.reset(link);
                 }
             }
-            Fault::Clock(machine, ms) => self.machines[machine].wall_step += ms,
-            Fault::LoseDisk(machine, ms) => {
-                // never the only one that has everything, also in the eyes of controllers that miss the others; and
-                // until they know that it is gone it might be elected
-                let fine = |other: usize| self.machines[other].runs() && !self.machines[other].hung;
-                if self.whole().is_some() && self.net.cuts.is_empty() && (0..CLIENT).all(fine) {
-                    self.fragile_until = self.time + KNOWN_MS * MS;
-                    self.power_off(machine);
-                    self.replace_disk(machine);
-                    self.at(self.time + ms * MS, Event::Boot { machine });
-                }
+            Fault::Clock(machine, ms) => {
+                self.note_fault("clock", Some(machine));
+                self.machines[machine].wall_step += ms;
             }
+            Fault::LoseDisk(machine, ms) => self.lose_disk(machine, ms),
             Fault::SlowDisk(machine, times) => {
+                self.note_fault("slow disk", Some(machine));
                 self.machines[machine].disk_ns = (MS / 20 * times, 2 * MS * times);
             }
             Fault::Both(ms) => {
@@ -152,6 +160,19 @@ impl World {
                     });
                 }
             }
+        }
+    }
+
+    /// Never the only disk that has everything, also in the eyes of controllers that miss the others; and until they
+    /// know that it is gone its broker might be elected.
+    fn lose_disk(&mut self, machine: usize, ms: u64) {
+        let fine = |other: usize| self.machines[other].runs() && !self.machines[other].hung;
+        if self.whole().is_some() && self.net.cuts.is_empty() && (0..CLIENT).all(fine) {
+            self.note_fault("lost disk", Some(machine));
+            self.fragile_until = self.time + KNOWN_MS * MS;
+            self.power_off(machine);
+            self.replace_disk(machine);
+            self.at(self.time + ms * MS, Event::Boot { machine });
         }
     }
 
@@ -182,6 +203,7 @@ impl World {
     /// All faults end.
     pub(super) fn heal(&mut self) {
         self.say("everything is put right");
+        self.mark(None, What::Healed, "everything is put right".to_owned());
         self.net.cuts.clear();
         for machine in 0..CLIENT {
             self.machines[machine].disk.crash_at(u64::MAX);

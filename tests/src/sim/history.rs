@@ -3,9 +3,11 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::coverage::Coverage;
 use super::dice::Dice;
 use super::scenarios::Scenario;
 use super::schedule::Schedule;
+use super::story::Story;
 use super::swarm::Classes;
 use super::world::{Settings, World};
 use super::{CLIENT, MS};
@@ -34,9 +36,13 @@ pub struct Report {
     /// What does not hold; empty for a good history.
     pub broken: Vec<String>,
     pub lines: Vec<String>,
+    pub story: Story,
+    pub coverage: Coverage,
     pub steps: u64,
     /// Virtual milliseconds.
     pub ms: u64,
+    /// Requests of clients that were answered or given up.
+    pub operations: u64,
     pub acknowledged: u64,
     pub refused: u64,
     /// Virtual milliseconds from the end of the faults to the next acknowledgement, and to three replicas in the set.
@@ -73,10 +79,15 @@ pub fn run(plan: &Plan) -> Report {
     live(&mut world, plan, sync, &mut report);
     report.trace = world.trace.hash();
     report.lines = world.trace.lines();
+    world.note_broken();
+    world.story.end = world.time;
+    report.story = std::mem::take(&mut world.story);
+    report.coverage = std::mem::take(&mut world.coverage);
     report.broken = std::mem::take(&mut world.oracle.broken);
     report.steps = world.steps;
     report.ms = world.time / MS;
     report.acknowledged = world.oracle.acked.len() as u64;
+    report.operations = world.client.operations;
     report.refused = world.oracle.refused;
     report
 }
@@ -140,10 +151,12 @@ pub struct Tally {
     pub histories: u64,
     pub steps: u64,
     pub ms: u64,
+    pub operations: u64,
     pub acknowledged: u64,
     pub refused: u64,
     pub slowest_available_ms: u64,
     pub slowest_whole_ms: u64,
+    pub coverage: Coverage,
     pub failed: Vec<Report>,
 }
 
@@ -152,8 +165,10 @@ impl Tally {
         self.histories += 1;
         self.steps += report.steps;
         self.ms += report.ms;
+        self.operations += report.operations;
         self.acknowledged += report.acknowledged;
         self.refused += report.refused;
+        self.coverage.add(&report.coverage);
         self.slowest_available_ms = self.slowest_available_ms.max(report.available_ms);
         self.slowest_whole_ms = self.slowest_whole_ms.max(report.whole_ms);
         if !report.broken.is_empty() {

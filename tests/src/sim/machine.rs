@@ -11,6 +11,7 @@ use sansmq_store::disk::SimDisk;
 use sansmq_store::{Job, RaftDisk};
 
 use super::MS;
+use super::story::Seen;
 
 /// Wall clock at the beginning of a history, milliseconds since the epoch.
 pub const WALL_MS: i64 = 1_700_000_000_000;
@@ -59,6 +60,8 @@ pub struct Machine {
     pub lanes: [Lane; LANES],
     /// Nanoseconds a write to the disk takes, from and to.
     pub disk_ns: (u64, u64),
+    /// What was last told of its process.
+    pub(super) seen: Seen,
 }
 
 /// What the kernel has to tell a process about connections.
@@ -88,6 +91,7 @@ impl Machine {
             conns: BTreeMap::new(),
             lanes: Default::default(),
             disk_ns: (MS / 20, 2 * MS),
+            seen: Seen::default(),
         }
     }
 

@@ -12,8 +12,10 @@
 //! - `faults`: what can go wrong; `swarm`: which kinds of it a history has; `schedule`: when they come;
 //!   `scenarios`: what a history is about
 //! - `oracle`: what has to hold in the end, and all along
+//! - `trace`, `story`: what happened, to the bit and to be read; `coverage`: what the cluster was at when faults struck
 
 mod client;
+mod coverage;
 mod dice;
 mod faults;
 mod history;
@@ -24,15 +26,18 @@ mod perform;
 mod scenarios;
 mod schedule;
 mod setup;
+mod story;
 mod swarm;
 mod trace;
 mod world;
 
+pub use coverage::{Coverage, State};
 pub use dice::Dice;
 pub use faults::Fault;
 pub use history::{Plan, Report, Tally, run, run_many};
 pub use scenarios::Scenario;
 pub use schedule::{Schedule, Strike};
+pub use story::{BIN_MS, Mark, Story, What};
 pub use swarm::{Class, Classes};
 pub use world::World;
 

@@ -85,6 +85,13 @@ impl Net {
         self.links.get_mut(&link).map(|link| &mut link.ends[side])
     }
 
+    /// Nothing gets from any of the first to any of the second.
+    pub fn cut(&mut self, from: &[usize], to: &[usize]) {
+        for from in from {
+            self.cuts.extend(to.iter().filter(|to| *to != from).map(|to| (*from, *to)));
+        }
+    }
+
     pub fn is_cut(&self, from: usize, to: usize) -> bool {
         self.cuts.contains(&(from, to))
     }

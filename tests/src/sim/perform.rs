@@ -18,6 +18,7 @@ impl World {
             node.handle(now, input);
         }
         self.drain(machine);
+        self.watch(machine);
     }
 
     /// Does what a node asks for until it asks for nothing more.
@@ -26,6 +27,7 @@ impl World {
             if self.machines[machine].disk.is_off() && self.machines[machine].powered {
                 let text = format!("{} loses power at the disk", self.machines[machine].name);
                 self.say(&text);
+                self.note_fault("power at disk", Some(machine));
                 self.power_off(machine);
                 let at = self.time + 500 * super::MS + self.dice.disks.roll(3_000 * super::MS);
                 return self.at(at, Event::Boot { machine });

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sansmq_core::broker::Broker;
+pub use sansmq_core::broker::replicas::Replicas;
 use sansmq_core::config::{
     AuthConfig, BrokerConfig, ControllerConfig, JraftConfig, MessageStoreConfig, NamesrvConfig,
     NettyClientConfig, NettyServerConfig, Properties, Surroundings,
@@ -17,6 +18,8 @@ use sansmq_store::disk::SimDisk;
 use sansmq_store::{FileStore, RaftDisk};
 
 use super::CONTROLLERS;
+
+pub type AnyBroker = Broker<FileStore>;
 
 pub const NAMESRV_PORT: u16 = 9_876;
 pub const CONTROLLER_PORT: u16 = 9_878;
@@ -128,7 +131,7 @@ pub fn broker(disk: &SimDisk, machine: usize, life: u64, extra: &str, now: Now) 
 
 /// The broker of a node.
 #[must_use]
-pub fn broker_of(node: &Node) -> Option<&Broker<FileStore>> {
+pub fn broker_of(node: &Node) -> Option<&AnyBroker> {
     node.roles().iter().find_map(|role| if let Role::Broker(broker) = role { Some(&**broker) } else { None })
 }
 

@@ -7,11 +7,13 @@ use sansmq_host::{Completion, Input};
 use sansmq_store::disk::{Disk as _, SimConfig, SimDisk};
 
 use super::client::Client;
+use super::coverage::Coverage;
 use super::dice::Streams;
 use super::faults::Fault;
 use super::machine::{LANES, Lane, Machine, Pending};
 use super::net::{Net, Packet};
 use super::oracle::Oracle;
+use super::story::{Story, What};
 use super::trace::Trace;
 use super::{BROKERS, CLIENT, CONTROLLERS, MS, setup};
 
@@ -79,6 +81,10 @@ pub struct World {
     pub(super) fragile_until: u64,
     /// Events handled.
     pub(super) steps: u64,
+    pub(super) coverage: Coverage,
+    pub(super) story: Story,
+    /// How much of what is broken stands in the story.
+    pub(super) broken_told: usize,
 }
 
 impl World {
@@ -99,6 +105,8 @@ impl World {
             let rate = 1_000 - skew + dice.clocks.roll(2 * skew + 1);
             machines.push(Machine::new(name, setup::ip(index), empty_disk(dice.disks.draw()), rate));
         }
+        let names = machines.iter().map(|machine| machine.name.clone()).collect();
+        let story = Story { names, ..Story::default() };
         World {
             time: MS,
             dice,
@@ -112,6 +120,9 @@ impl World {
             settings,
             fragile_until: 0,
             steps: 0,
+            coverage: Coverage::default(),
+            story,
+            broken_told: 0,
         }
     }
 
@@ -154,6 +165,7 @@ impl World {
         } else {
             self.tell(timer.1, Input::Tick);
         }
+        self.note_broken();
         true
     }
 
@@ -507,8 +519,11 @@ impl World {
         }
         let text = format!("{} starts, life {}", self.machines[machine].name, self.machines[machine].life);
         self.say(&text);
+        let text = format!("starts, life {}", self.machines[machine].life);
+        self.mark(Some(machine), What::Up, text);
         self.resend();
         self.drain(machine);
+        self.watch(machine);
     }
 
     /// kill -9: the kernel closes the connections and keeps what was written.
@@ -517,6 +532,7 @@ impl World {
             return;
         }
         self.end_process(machine);
+        self.mark(Some(machine), What::Down, "is killed".to_owned());
         for (link, side) in self.net.ends_of(machine) {
             self.close(link, side);
         }
@@ -530,6 +546,7 @@ impl World {
         self.machines[machine].disk.power_off();
         self.end_process(machine);
         self.machines[machine].powered = false;
+        self.mark(Some(machine), What::Down, "has no power".to_owned());
         for (link, side) in self.net.ends_of(machine) {
             if let Some(end) = self.net.end(link, side) {
                 end.open = false;
@@ -547,6 +564,7 @@ impl World {
         host.inbox.clear();
         host.backlog.clear();
         host.lanes = [(); LANES].map(|()| Lane::default());
+        host.seen = Default::default();
     }
 
     /// A new disk in an old computer that is off.
@@ -562,6 +580,8 @@ impl World {
             return;
         }
         host.hung = false;
+        self.mark(Some(machine), What::GoesOn, "goes on".to_owned());
+        let host = &mut self.machines[machine];
         // the time is looked at first: what waits is handled late, and seen to be late
         let backlog = std::mem::take(&mut host.backlog);
         let inbox = std::mem::take(&mut host.inbox);

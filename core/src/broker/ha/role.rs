@@ -59,6 +59,12 @@ impl<S: Store> Broker<S> {
         Progress { max, confirm: self.confirmed().min(max), epoch: self.ha.epochs().last_epoch() }
     }
 
+    /// Whether bytes of a master's log arrive: not before both have found out where their logs part.
+    #[must_use]
+    pub fn follows(&self) -> bool {
+        self.ha.follows()
+    }
+
     fn check_epoch(&self, given: i32) -> Result<(), RoleError> {
         let own = self.ha.epochs().last_epoch();
         if given < own { Err(RoleError::StaleEpoch { own, given }) } else { Ok(()) }
