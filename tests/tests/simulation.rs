@@ -24,10 +24,10 @@ fn random_histories_keep_every_promise() {
     let seed = asked("SANSMQ_SIM_SEED").unwrap_or(1_000);
     let plan = Plan { seed, ..Plan::default() };
     let histories = asked("SANSMQ_SIM_HISTORIES").unwrap_or(HISTORIES);
-    let tally = run_many(&plan, histories, threads());
+    let tally = run_many(&plan, histories, threads(), &|_| {});
     assert!(tally.acknowledged > histories * 20, "the clients hardly got to send: {}", tally.acknowledged);
     let failed: Vec<_> = tally.failed.iter().map(|report| (report.seed, &report.broken)).collect();
-    assert!(failed.is_empty(), "sim --histories 1 --trace --seed S shows what happened: {failed:#?}");
+    assert!(failed.is_empty(), "sim --replay SEED shows what happened: {failed:#?}");
 }
 
 fn scenario(scenario: Scenario) {
@@ -35,7 +35,7 @@ fn scenario(scenario: Scenario) {
 }
 
 fn scenario_of(scenario: Scenario, seeds: u64) {
-    let tally = run_many(&Plan { seed: 1, scenario, ..Plan::default() }, seeds, 1);
+    let tally = run_many(&Plan { seed: 1, scenario, ..Plan::default() }, seeds, 1, &|_| {});
     let failed: Vec<_> = tally.failed.iter().map(|report| (report.seed, &report.broken)).collect();
     assert!(tally.acknowledged > seeds * 10);
     assert!(failed.is_empty(), "{scenario:?}: {failed:#?}");

@@ -1,12 +1,9 @@
 //! A history from the first start to the verdict.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::coverage::Coverage;
 use super::dice::Dice;
 use super::scenarios::Scenario;
-use super::schedule::Schedule;
+use super::schedule::{Schedule, Strike};
 use super::story::Story;
 use super::swarm::Classes;
 use super::world::{Settings, World};
@@ -27,10 +24,51 @@ pub struct Plan {
     pub loud: bool,
 }
 
+impl Plan {
+    #[must_use]
+    pub fn with_seed(&self, seed: u64) -> Self {
+        Plan { seed, ..self.clone() }
+    }
+
+    /// The faults of it, if it is a random history.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        if self.scenario == Scenario::Random {
+            schedule(self, given(self).power)
+        } else {
+            Schedule::default()
+        }
+    }
+
+    /// The command that lives it again.
+    #[must_use]
+    pub fn command(&self) -> String {
+        let mut text = format!("sim --replay {}", self.seed);
+        let mut add = |key: &str, value: Option<String>| {
+            if let Some(value) = value {
+                text.push_str(&format!(" --{key} {value}"));
+            }
+        };
+        let random = self.scenario == Scenario::Random;
+        add("scenario", (!random).then(|| self.scenario.name().to_owned()));
+        add("only", self.only.map(|only| only.to_string()));
+        let join = |keep: &Vec<usize>| keep.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        add("keep", self.keep.as_ref().map(join));
+        add("ms", self.ms.map(|ms| ms.to_string()));
+        text
+    }
+}
+
 /// How a history ended.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     pub seed: u64,
+    pub plan: Plan,
+    /// What the seed has chosen, in words.
+    pub about: String,
+    pub schedule: Vec<Strike>,
+    /// How long faults came, virtual milliseconds.
+    pub faults_ms: u64,
     /// A hash of everything that happened.
     pub trace: u64,
     /// What does not hold; empty for a good history.
@@ -55,14 +93,22 @@ const FIRST_LIMIT_MS: u64 = 30_000;
 const AVAILABLE_LIMIT_MS: u64 = 30_000;
 const WHOLE_LIMIT_MS: u64 = 90_000;
 
-/// Lives one history.
-#[must_use]
-pub fn run(plan: &Plan) -> Report {
+/// What the seed chooses beside the faults.
+struct Given {
+    settings: Settings,
+    /// Clocks are wrong by at most so many thousandths.
+    skew: u64,
+    pace_ms: u64,
+    /// Messages are flushed before they are acknowledged. Otherwise only processes may die, as the durability table
+    /// says.
+    power: bool,
+    about: String,
+}
+
+fn given(plan: &Plan) -> Given {
     let mut dice = Dice::named(plan.seed, "settings");
-    let lossy = plan.scenario.may_lose();
-    // Without a flush before the acknowledgement only processes may die, as the durability table says.
-    let sync = dice.one_in(2) || plan.only.is_some_and(|only| only.that_spare_memory().is_empty());
-    let flush = if sync { "SYNC_FLUSH" } else { "ASYNC_FLUSH" };
+    let power = dice.one_in(2) || plan.only.is_some_and(|only| only.that_spare_memory().is_empty());
+    let flush = if power { "SYNC_FLUSH" } else { "ASYNC_FLUSH" };
     let sets =
         ["allAckInSyncStateSet=true\n", "inSyncReplicas=2\nminInSyncReplicas=2\nallAckInSyncStateSet=true\n"];
     let latency = dice.pick(&[(MS / 10, MS), (MS, 5 * MS), (MS / 10, 30 * MS)]);
@@ -71,12 +117,30 @@ pub fn run(plan: &Plan) -> Report {
         controllers: format!("enableElectUncleanMaster={}\n", plan.scenario.is_unclean()),
         latency,
     };
-    let skew = dice.pick(&[0, 0, 20]);
-    let mut world = World::new(plan.seed, settings, skew, plan.loud);
-    world.oracle.may_lose = lossy;
-    world.client.pace_ms = dice.pick(&[20, 60, 200]);
-    let mut report = Report { seed: plan.seed, ..Report::default() };
-    live(&mut world, plan, sync, &mut report);
+    let (skew, pace_ms) = (dice.pick(&[0, 0, 20]), dice.pick(&[20, 60, 200]));
+    let about = format!(
+        "seed {}: {}; {}; latency {} to {} us; clocks wrong by up to {skew} in a thousand; a message in {pace_ms} ms",
+        plan.seed,
+        plan.scenario.name(),
+        settings.brokers.trim().replace('\n', ", "),
+        latency.0 / 1_000,
+        latency.1 / 1_000
+    );
+    Given { settings, skew, pace_ms, power, about }
+}
+
+/// Lives one history.
+#[must_use]
+pub fn run(plan: &Plan) -> Report {
+    let given = given(plan);
+    let mut world = World::new(plan.seed, given.settings, given.skew, plan.loud);
+    world.oracle.may_lose = plan.scenario.may_lose();
+    world.client.pace_ms = given.pace_ms;
+    let schedule =
+        if plan.scenario == Scenario::Random { schedule(plan, given.power) } else { Schedule::default() };
+    let mut report = Report { seed: plan.seed, plan: plan.clone(), about: given.about, ..Report::default() };
+    live(&mut world, plan.scenario, &schedule, given.power, &mut report);
+    (report.schedule, report.faults_ms) = (schedule.strikes, schedule.ms);
     report.trace = world.trace.hash();
     report.lines = world.trace.lines();
     world.note_broken();
@@ -92,16 +156,26 @@ pub fn run(plan: &Plan) -> Report {
     report
 }
 
-/// The faults of a random history.
+/// Lives one history; what a server asserts is a verdict as well.
 #[must_use]
-pub fn schedule(plan: &Plan, sync: bool) -> Schedule {
+pub fn run_caught(plan: &Plan) -> Report {
+    std::panic::catch_unwind(|| run(plan)).unwrap_or_else(|_| Report {
+        seed: plan.seed,
+        plan: plan.clone(),
+        broken: vec!["it panicked; the message is above".to_owned()],
+        ..Report::default()
+    })
+}
+
+/// The faults of a random history.
+fn schedule(plan: &Plan, sync: bool) -> Schedule {
     let swarm = || Classes::swarm(&mut Dice::named(plan.seed, "swarm"));
     let classes = plan.only.unwrap_or_else(swarm);
     let classes = if sync { classes } else { classes.that_spare_memory() };
     Schedule::draw(plan.seed, classes).only(plan.keep.as_deref(), plan.ms)
 }
 
-fn live(world: &mut World, plan: &Plan, power: bool, report: &mut Report) {
+fn live(world: &mut World, scenario: Scenario, schedule: &Schedule, power: bool, report: &mut Report) {
     (0..CLIENT).for_each(|machine| world.boot(machine));
     if !world.run_until(FIRST_LIMIT_MS, |world| world.whole().is_some()) {
         return world
@@ -113,12 +187,11 @@ fn live(world: &mut World, plan: &Plan, power: bool, report: &mut Report) {
     if !world.run_until(FIRST_LIMIT_MS, |world| world.oracle.acked.len() >= 5) {
         return world.oracle.fail("nothing is acknowledged though nothing is wrong".to_owned());
     }
-    if plan.scenario == Scenario::Random {
-        let schedule = schedule(plan, power);
-        world.await_faults(&schedule);
+    if scenario == Scenario::Random {
+        world.await_faults(schedule);
         world.pass(schedule.ms);
     } else {
-        world.play(plan.scenario, power);
+        world.play(scenario, power);
     }
     world.heal();
     let (healed, before) = (world.time, world.oracle.acked.len());
@@ -143,65 +216,4 @@ fn live(world: &mut World, plan: &Plan, power: bool, report: &mut Report) {
         Some(master) => world.examine(master),
         None => world.oracle.fail("the cluster falls apart by itself".to_owned()),
     }
-}
-
-/// Many histories, added up.
-#[derive(Clone, Debug, Default)]
-pub struct Tally {
-    pub histories: u64,
-    pub steps: u64,
-    pub ms: u64,
-    pub operations: u64,
-    pub acknowledged: u64,
-    pub refused: u64,
-    pub slowest_available_ms: u64,
-    pub slowest_whole_ms: u64,
-    pub coverage: Coverage,
-    pub failed: Vec<Report>,
-}
-
-impl Tally {
-    fn add(&mut self, report: Report) {
-        self.histories += 1;
-        self.steps += report.steps;
-        self.ms += report.ms;
-        self.operations += report.operations;
-        self.acknowledged += report.acknowledged;
-        self.refused += report.refused;
-        self.coverage.add(&report.coverage);
-        self.slowest_available_ms = self.slowest_available_ms.max(report.available_ms);
-        self.slowest_whole_ms = self.slowest_whole_ms.max(report.whole_ms);
-        if !report.broken.is_empty() {
-            self.failed.push(report);
-        }
-    }
-}
-
-/// Lives this many histories on so many threads, with seeds that count up.
-#[must_use]
-pub fn run_many(first: &Plan, histories: u64, threads: u64) -> Tally {
-    let (next, tally) = (AtomicU64::new(0), Mutex::new(Tally::default()));
-    std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= histories {
-                        break;
-                    }
-                    let plan = Plan { seed: first.seed.wrapping_add(number), ..first.clone() };
-                    // what a server asserts is a verdict as well
-                    let lived = std::panic::catch_unwind(|| run(&plan)).unwrap_or_else(|_| Report {
-                        seed: plan.seed,
-                        broken: vec!["it panicked; the message is above".to_owned()],
-                        ..Report::default()
-                    });
-                    tally.lock().unwrap_or_else(std::sync::PoisonError::into_inner).add(lived);
-                }
-            });
-        }
-    });
-    let mut tally = tally.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    tally.failed.sort_by_key(|report| report.seed);
-    tally
 }

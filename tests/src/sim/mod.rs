@@ -13,6 +13,7 @@
 //!   `scenarios`: what a history is about
 //! - `oracle`: what has to hold in the end, and all along
 //! - `trace`, `story`: what happened, to the bit and to be read; `coverage`: what the cluster was at when faults struck
+//! - `tally`: many histories; `shrink`: a shorter one that fails as well; `timeline`, `page`: a picture of one
 
 mod client;
 mod coverage;
@@ -22,23 +23,30 @@ mod history;
 mod machine;
 mod net;
 mod oracle;
+mod page;
 mod perform;
 mod scenarios;
 mod schedule;
 mod setup;
+mod shrink;
 mod story;
 mod swarm;
+mod tally;
+mod timeline;
 mod trace;
 mod world;
 
 pub use coverage::{Coverage, State};
 pub use dice::Dice;
 pub use faults::Fault;
-pub use history::{Plan, Report, Tally, run, run_many};
+pub use history::{Plan, Report, run, run_caught};
+pub use page::page;
 pub use scenarios::Scenario;
 pub use schedule::{Schedule, Strike};
+pub use shrink::{Shrunk, shrink};
 pub use story::{BIN_MS, Mark, Story, What};
 pub use swarm::{Class, Classes};
+pub use tally::{Tally, run_many};
 pub use world::World;
 
 /// Machines: controllers 0 to 2, brokers 3 to 5, and the computer of the clients.

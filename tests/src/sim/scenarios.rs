@@ -55,6 +55,11 @@ impl Scenario {
         Self::ALL.iter().find(|entry| entry.0 == name).map(|entry| entry.1)
     }
 
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|entry| entry.1 == self).map_or("?", |entry| entry.0)
+    }
+
     /// Whether messages may be lost, as configured.
     #[must_use]
     pub fn may_lose(self) -> bool {

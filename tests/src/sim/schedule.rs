@@ -9,6 +9,8 @@ use super::{BROKERS, CLIENT};
 /// What happens, and how long after the cluster was whole.
 #[derive(Clone, Debug)]
 pub struct Strike {
+    /// Its place in the whole schedule.
+    pub index: usize,
     pub at_ms: u64,
     pub fault: Fault,
 }
@@ -44,7 +46,8 @@ impl Schedule {
                 }
                 disks -= 1;
             }
-            schedule.strikes.push(Strike { at_ms, fault: fault(class, &mut dice) });
+            let index = schedule.strikes.len();
+            schedule.strikes.push(Strike { index, at_ms, fault: fault(class, &mut dice) });
         }
         schedule
     }
@@ -53,8 +56,7 @@ impl Schedule {
     #[must_use]
     pub fn only(mut self, keep: Option<&[usize]>, ms: Option<u64>) -> Self {
         if let Some(keep) = keep {
-            let kept = std::mem::take(&mut self.strikes).into_iter().enumerate();
-            self.strikes = kept.filter(|(index, _)| keep.contains(index)).map(|entry| entry.1).collect();
+            self.strikes.retain(|strike| keep.contains(&strike.index));
         }
         self.ms = ms.unwrap_or(self.ms);
         self.strikes.retain(|strike| strike.at_ms <= self.ms);
