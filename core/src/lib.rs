@@ -13,6 +13,7 @@ pub mod json;
 pub mod message;
 pub mod namesrv;
 pub mod node;
+pub mod planted;
 pub mod raft;
 pub mod store;
 pub mod time;

@@ -257,6 +257,9 @@ impl LogSegment {
         };
         self.written = at;
         self.allocated = false;
+        if sansmq_core::planted::is("cut-in-memory") {
+            return Ok(());
+        }
         wipe(&self.map, disk, path, at)
     }
 

@@ -140,6 +140,9 @@ impl Controller {
         let Some(to) = elect.to else {
             return false;
         };
+        if crate::planted::is("handover-at-once") {
+            return false;
+        }
         let lease = self.leases.held_until(now, &elect.name);
         // Leases of the leader before are not known here.
         let unknown = (now <= self.grace_until).then_some(self.grace_until);

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::planted;
 use crate::time::Mono;
 
 type Id = i64;
@@ -87,6 +88,12 @@ impl SyncStateSet {
     /// Everybody whose acknowledgement counts as necessary: the installed set and all that may have replaced it.
     #[must_use]
     pub fn effective(&self) -> BTreeSet<Id> {
+        if planted::is("grown-set-late") {
+            return self.installed.iter().copied().chain([self.own]).collect();
+        }
+        if let Some(last) = self.proposed.last().filter(|_| planted::is("shrunk-set-early")) {
+            return last.iter().copied().chain([self.own]).collect();
+        }
         let all = core::iter::once(&self.installed).chain(&self.proposed);
         all.flatten().copied().chain([self.own]).collect()
     }
@@ -104,7 +111,8 @@ impl SyncStateSet {
     }
 
     fn has(&self, id: Id, end: u64) -> bool {
-        id == self.own || self.replicas.get(&id).is_some_and(|replica| replica.acked >= end)
+        let unknown = planted::is("unknown-member");
+        id == self.own || self.replicas.get(&id).map_or(unknown, |replica| replica.acked >= end)
     }
 
     /// A replica reported. A newer session takes the place of an older one of the same replica (KF-11).
@@ -199,10 +207,14 @@ impl SyncStateSet {
     /// Up to where every necessary member has the log; never goes back within an epoch. `own_end` is what the
     /// master itself counts as kept.
     pub fn confirm(&mut self, own_end: u64) -> u64 {
+        if planted::is("confirm-alone") {
+            self.confirmed = self.confirmed.max(own_end);
+        }
         let mut least = Some(own_end);
         for id in self.effective() {
             if id != self.own {
-                let acked = self.replicas.get(&id).map(|replica| replica.acked);
+                let unknown = planted::is("unknown-member").then_some(own_end);
+                let acked = self.replicas.get(&id).map(|replica| replica.acked).or(unknown);
                 least = least.zip(acked).map(|(a, b)| a.min(b));
             }
         }

@@ -39,6 +39,8 @@ pub enum Fault {
     SlowDisk(usize, u64),
     /// Both at once: the master and the controllers' leader, for this long.
     Both(u64),
+    /// The power fails everywhere at once; how long for each machine.
+    Blackout(Vec<u64>),
     /// The same for the brokers' master, whoever it is then.
     Master(Death, u64),
 }
@@ -49,7 +51,9 @@ impl Fault {
     pub fn class(&self) -> Option<Class> {
         Some(match self {
             Fault::Kill(..) | Fault::Master(Death::Kill, _) => Class::Crash,
-            Fault::PowerOff(..) | Fault::PowerAtDisk(..) | Fault::Both(_) => Class::Power,
+            Fault::PowerOff(..) | Fault::PowerAtDisk(..) | Fault::Both(_) | Fault::Blackout(_) => {
+                Class::Power
+            }
             Fault::Master(Death::PowerOff, _) => Class::Power,
             Fault::Hang(..) | Fault::Master(Death::Hang, _) => Class::Pause,
             Fault::Cut(..) | Fault::Part { .. } => Class::Partition,
@@ -149,6 +153,13 @@ impl World {
             Fault::Both(ms) => {
                 for machine in self.leader().into_iter().chain(self.master()) {
                     self.strike(Fault::PowerOff(machine, ms));
+                }
+            }
+            Fault::Blackout(times) => {
+                self.note_fault("blackout", None);
+                for (machine, ms) in times.into_iter().enumerate() {
+                    self.power_off(machine);
+                    self.at(self.time + ms * MS, Event::Boot { machine });
                 }
             }
             Fault::Master(death, ms) => {

@@ -1,5 +1,7 @@
 //! A history from the first start to the verdict.
 
+use sansmq_core::planted;
+
 use super::coverage::Coverage;
 use super::dice::Dice;
 use super::scenarios::Scenario;
@@ -22,6 +24,8 @@ pub struct Plan {
     pub ms: Option<u64>,
     /// Print every line of the trace as it happens.
     pub loud: bool,
+    /// A bug the servers have.
+    pub planted: Option<&'static str>,
 }
 
 impl Plan {
@@ -54,6 +58,7 @@ impl Plan {
         add("only", self.only.map(|only| only.to_string()));
         let join = |keep: &Vec<usize>| keep.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         add("keep", self.keep.as_ref().map(join));
+        add("planted", self.planted.map(str::to_owned));
         add("ms", self.ms.map(|ms| ms.to_string()));
         text
     }
@@ -102,6 +107,9 @@ struct Given {
     /// Messages are flushed before they are acknowledged. Otherwise only processes may die, as the durability table
     /// says.
     power: bool,
+    /// A master acknowledges what it has alone, as is the default: messages may be lost, but still only one master may
+    /// acknowledge, and its lease alone sees to that.
+    alone: bool,
     about: String,
 }
 
@@ -109,11 +117,18 @@ fn given(plan: &Plan) -> Given {
     let mut dice = Dice::named(plan.seed, "settings");
     let power = dice.one_in(2) || plan.only.is_some_and(|only| only.that_spare_memory().is_empty());
     let flush = if power { "SYNC_FLUSH" } else { "ASYNC_FLUSH" };
-    let sets =
-        ["allAckInSyncStateSet=true\n", "inSyncReplicas=2\nminInSyncReplicas=2\nallAckInSyncStateSet=true\n"];
+    let sets = [
+        "",
+        "allAckInSyncStateSet=true\n",
+        "allAckInSyncStateSet=true\n",
+        "inSyncReplicas=2\nminInSyncReplicas=2\nallAckInSyncStateSet=true\n",
+    ];
+    // what a scenario shows must not be lost by configuration
+    let may_be_alone = matches!(plan.scenario, Scenario::Random | Scenario::Handover | Scenario::Kf06);
+    let acks = dice.pick(if may_be_alone { &sets[..] } else { &sets[1..] });
     let latency = dice.pick(&[(MS / 10, MS), (MS, 5 * MS), (MS / 10, 30 * MS)]);
     let settings = Settings {
-        brokers: format!("flushDiskType={flush}\n{}{}", dice.pick(&sets), plan.scenario.broker_lines()),
+        brokers: format!("flushDiskType={flush}\n{}{}", acks, plan.scenario.broker_lines()),
         controllers: format!("enableElectUncleanMaster={}\n", plan.scenario.is_unclean()),
         latency,
     };
@@ -126,15 +141,16 @@ fn given(plan: &Plan) -> Given {
         latency.0 / 1_000,
         latency.1 / 1_000
     );
-    Given { settings, skew, pace_ms, power, about }
+    Given { alone: acks.is_empty(), settings, skew, pace_ms, power, about }
 }
 
 /// Lives one history.
 #[must_use]
 pub fn run(plan: &Plan) -> Report {
+    planted::plant(plan.planted);
     let given = given(plan);
     let mut world = World::new(plan.seed, given.settings, given.skew, plan.loud);
-    world.oracle.may_lose = plan.scenario.may_lose();
+    world.oracle.may_lose = plan.scenario.may_lose() || given.alone;
     world.client.pace_ms = given.pace_ms;
     let schedule =
         if plan.scenario == Scenario::Random { schedule(plan, given.power) } else { Schedule::default() };

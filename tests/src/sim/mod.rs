@@ -14,6 +14,7 @@
 //! - `oracle`: what has to hold in the end, and all along
 //! - `trace`, `story`: what happened, to the bit and to be read; `coverage`: what the cluster was at when faults struck
 //! - `tally`: many histories; `shrink`: a shorter one that fails as well; `timeline`, `page`: a picture of one
+//! - `planted`: bugs that histories have to find
 
 mod client;
 mod coverage;
@@ -25,6 +26,7 @@ mod net;
 mod oracle;
 mod page;
 mod perform;
+pub mod planted;
 mod scenarios;
 mod schedule;
 mod setup;

@@ -71,10 +71,11 @@ fn fault(class: Class, dice: &mut Dice) -> Fault {
     match class {
         Class::Crash if dice.one_in(2) => Fault::Master(Death::Kill, down),
         Class::Crash => Fault::Kill(machine, down),
-        Class::Power => match dice.roll(8) {
+        Class::Power => match dice.roll(10) {
             0..=2 => Fault::PowerOff(machine, down),
             3 | 4 => Fault::PowerAtDisk(machine, dice.roll(80)),
             5 | 6 => Fault::Both(down),
+            7 | 8 => Fault::Blackout((0..CLIENT).map(|_| dice.between(50, 9_000)).collect()),
             _ => Fault::Master(Death::PowerOff, down),
         },
         Class::Disk => Fault::LoseDisk(BROKERS.start + dice.roll(BROKERS.len() as u64) as usize, down),
@@ -90,7 +91,7 @@ fn fault(class: Class, dice: &mut Dice) -> Fault {
         }
         Class::Reset => Fault::Reset(machine),
         Class::Clock => Fault::Clock(machine, dice.roll(7_200_000) as i64 - 3_600_000),
-        Class::Slow => Fault::SlowDisk(machine, dice.between(2, 60)),
+        Class::Slow => Fault::SlowDisk(machine, dice.pick(&[3, 20, 60, 200])),
     }
 }
 

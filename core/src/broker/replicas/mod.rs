@@ -23,6 +23,7 @@ pub use protocol::{Election, LogPosition, RoleChanged, SyncStateSetBody};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::SplitMix;
+use crate::planted;
 use crate::time::{Mono, Now, earliest};
 use crate::wire::{CallError, Command};
 use controllers::Controllers;
@@ -326,7 +327,7 @@ impl Replicas {
     #[must_use]
     pub fn acks(&self, now: Mono) -> Acks {
         let Some(own) = self.mastership() else { return Acks::Refused };
-        if self.lease.is_valid(now) {
+        if self.lease.is_valid(now) || planted::is("lease-unchecked") {
             Acks::Configured
         } else if !self.controllers.elect_clean_only() {
             Acks::Refused

@@ -1,5 +1,6 @@
 //! The command that lives histories of a simulated cluster; `docs/simulation.md` tells how to use it.
 
+mod hunt;
 mod options;
 mod progress;
 
@@ -24,6 +25,8 @@ fn main() -> ExitCode {
         hashes(&options)
     } else if options.replay.is_some() {
         replay(&options)
+    } else if let Some(bug) = options.planted {
+        Ok(hunt::hunt(&options, bug))
     } else {
         many(&options)
     };
@@ -40,8 +43,8 @@ fn main() -> ExitCode {
 /// Many histories and their sum; true if all were good.
 fn many(options: &Options) -> Result<bool, String> {
     let begun = Instant::now();
-    let progress = Progress::new(options.seeds);
-    let tally = run_many(&options.plan(), options.seeds, options.threads(), &|tally| progress.show(tally));
+    let progress = Progress::new(options.seeds());
+    let tally = run_many(&options.plan(), options.seeds(), options.threads(), &|tally| progress.show(tally));
     progress.end();
     sum(&tally, begun.elapsed().as_secs_f64(), options.threads());
     for report in tally.failed.iter().take(TOLD) {
@@ -142,7 +145,7 @@ fn write_report(options: &Options, shown: &[Report]) -> Result<(), String> {
 fn hashes(options: &Options) -> Result<bool, String> {
     let first = options.plan();
     let mut good = true;
-    for number in 0..options.seeds {
+    for number in 0..options.seeds() {
         let report = run_caught(&first.with_seed(first.seed.wrapping_add(number)));
         println!("{} {:016x} {}", report.seed, report.trace, report.steps);
         good &= report.broken.is_empty();

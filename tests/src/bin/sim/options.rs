@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use sansmq_tests::sim::{Classes, Plan, Scenario};
+use sansmq_tests::sim::{Classes, Plan, Scenario, planted};
 
 /// Lives histories of a simulated cluster: three controllers, three brokers and their clients on simulated disks, clocks
 /// and network, all from one seed. Ends with 1 if something was broken.
 #[derive(Debug, Parser)]
 #[command(name = "sim", disable_version_flag = true)]
 pub struct Options {
-    /// How many histories, with seeds that count up
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
-    pub seeds: u64,
+    /// How many histories, with seeds that count up: 100 if not given, 2000 for each planted bug
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: Option<u64>,
     /// The first seed
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub from: u64,
@@ -46,6 +46,26 @@ pub struct Options {
     /// Print the hash of each history's trace, to compare two builds
     #[arg(long, conflicts_with_all = ["replay", "shrink", "report", "trace"])]
     pub hash: bool,
+    /// Plant a bug and see whether it is found: its name, or "all" for each in turn. Needs a build with
+    /// `--features planted-bugs`. With --replay the history is lived with the bug in it
+    #[arg(long, value_name = "BUG", value_parser = bug, conflicts_with = "hash")]
+    pub planted: Option<&'static str>,
+}
+
+/// All bugs, one after the other.
+pub const ALL_BUGS: &str = "all";
+
+fn bug(name: &str) -> Result<&'static str, String> {
+    if !sansmq_core::planted::POSSIBLE {
+        return Err("this build has no bugs to plant; build it with --features planted-bugs".to_owned());
+    }
+    if name == ALL_BUGS {
+        return Ok(ALL_BUGS);
+    }
+    let names: Vec<&str> = planted::ALL.iter().map(|bug| bug.name).collect();
+    planted::named(name)
+        .map(|bug| bug.name)
+        .ok_or_else(|| format!("there is no bug of that name, but {}", names.join(", ")))
 }
 
 #[derive(Clone, Debug)]
@@ -74,7 +94,13 @@ impl Options {
             keep: self.keep.clone().map(|keep| keep.0),
             ms: self.ms,
             loud: self.trace,
+            planted: self.planted,
         }
+    }
+
+    #[must_use]
+    pub fn seeds(&self) -> u64 {
+        self.seeds.unwrap_or(if self.planted.is_some() { planted::LIMIT } else { 100 })
     }
 
     /// Lines of histories that are told while they happen must not mix.
