@@ -20,6 +20,9 @@ pub(super) enum Acks {
     All,
 }
 
+/// No replica is waited for at present.
+const FOREVER: Mono = Mono(u64::MAX);
+
 /// What a message waits for; times are when waiting ends.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wants {
@@ -126,13 +129,20 @@ impl<S: Store> Broker<S> {
             let ready = kept && held;
             if !(ready || lost) {
                 if let Some(front) = self.waiting.stored.front_mut() {
-                    // what it has got it waits for no longer
+                    // What is durable stays so. Enough replicas having it is no reason to wait for them no longer:
+                    // while the master's own disk is slow another may join the set, one that does not have it.
                     front.wants.durable = front.wants.durable.filter(|_| !kept);
-                    front.wants.acks = match (held, terms) {
-                        (true, _) => None,
-                        (false, Terms::Configured) => front.wants.acks,
-                        (false, _) => Some((Acks::All, front.wants.acks.map_or(by, |(_, until)| until))),
+                    let until = front.wants.acks.map_or(by, |(_, until)| until);
+                    let wanted = match terms {
+                        Terms::Configured => front.wants.acks.map(|(acks, _)| acks),
+                        _ => Some(Acks::All),
                     };
+                    let until = match (held, until) {
+                        (true, _) => FOREVER,
+                        (false, FOREVER) => by,
+                        (false, until) => until,
+                    };
+                    front.wants.acks = wanted.map(|acks| (acks, until));
                 }
                 break;
             }

@@ -401,6 +401,32 @@ fn sync_flush_acknowledges_what_is_durable_only() {
 }
 
 #[test]
+fn who_joins_while_the_masters_disk_is_slow_is_waited_for() {
+    let mut c = Cluster::new(3, true, |_, store| {
+        store.all_ack_in_sync_state_set = true;
+        store.flush_disk_type = crate::config::FlushDiskType::SyncFlush;
+    });
+    c.master(0, 1, &[1], 1);
+    c.slave(1, 1, 0);
+    c.install(0, &[1, 2], 2);
+    assert_eq!(c.send(0, "a"), Some(0));
+    c.rigs[0].broker.store.hold_durable();
+    assert_eq!(c.send(0, "b"), None, "the second replica has it, the master's disk does not");
+    // a third has everything that is confirmed, so it may come into the set; without "b" it could be elected
+    c.install(0, &[1, 2, 3], 3);
+    let sync = |c: &mut Cluster| {
+        c.rigs[0].broker.store.sync();
+        let now = c.rigs[0].now;
+        c.rigs[0].broker.release_durable(now);
+        c.settle();
+    };
+    sync(&mut c);
+    assert!(c.rigs[0].replies.is_empty(), "acknowledged without the third");
+    c.pass(3_000);
+    assert_eq!(c.rigs[0].replies.pop().map(|reply| reply.code), Some(response::FLUSH_SLAVE_TIMEOUT));
+}
+
+#[test]
 fn garbage_on_the_port_ends_the_connection() {
     let mut c = Cluster::new(1, true, |_, _| {});
     c.master(0, 1, &[1], 1);
