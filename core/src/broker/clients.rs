@@ -2,7 +2,7 @@
 //! `ConsumerManager`).
 
 use core::net::SocketAddr;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::body::{ConsumeFromWhere, ConsumeType, ConsumerData, MessageModel, SubscriptionData};
 use crate::time::Mono;
@@ -33,8 +33,8 @@ pub struct ConsumerGroup {
 /// Live consumers.
 #[derive(Debug, Default)]
 pub struct Consumers {
-    groups: HashMap<String, ConsumerGroup>,
-    by_conn: HashMap<ConnId, HashSet<String>>,
+    groups: BTreeMap<String, ConsumerGroup>,
+    by_conn: BTreeMap<ConnId, BTreeSet<String>>,
 }
 
 impl Consumers {

@@ -1,6 +1,6 @@
 //! Long polling (`PullRequestHoldService`): pulls that wait for a message to arrive.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::Broker;
 use crate::store::{Appended, Store};
@@ -82,7 +82,8 @@ impl HeldPull {
 /// All held pulls by topic and queue.
 #[derive(Debug, Default)]
 pub struct HeldPulls {
-    queues: HashMap<String, HashMap<i32, Vec<HeldPull>>>,
+    /// In order, so that who waits is woken in the same order whenever the same happens.
+    queues: BTreeMap<String, BTreeMap<i32, Vec<HeldPull>>>,
     count: usize,
     next_sweep: Option<Mono>,
 }

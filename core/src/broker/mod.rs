@@ -305,6 +305,12 @@ impl<S: Store> Broker<S> {
         &self.store
     }
 
+    /// Read access to what consumers have committed, for embedding and tests.
+    #[must_use]
+    pub fn offsets(&self) -> &offsets::Offsets {
+        &self.offsets
+    }
+
     /// Gives the store back, as an end of the process would leave it.
     #[must_use]
     pub fn into_store(self) -> S {

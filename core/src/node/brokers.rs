@@ -242,7 +242,7 @@ impl<S: Store> Node<S> {
                 }
             }
         }
-        for (conn, _) in self.stream_dials.extract_if(|_, dial| dial.0 == role) {
+        for (conn, _) in self.stream_dials.extract_if(.., |_, dial| dial.0 == role) {
             self.dial_deadlines.retain(|entry| entry.1 != conn);
             self.outputs.push_back(Output::Close { conn });
         }

@@ -20,7 +20,7 @@ pub use brokers::{Opened, broker_listeners, replication_listener};
 pub use input::{Input, Output};
 pub use role::Role;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::store::Store;
 use crate::time::{Mono, Now, earliest};
@@ -87,7 +87,7 @@ pub struct Node<S: Store> {
     /// Listeners whose connections carry raw bytes.
     stream_listeners: BTreeSet<usize>,
     /// Streams being dialled: role and its token.
-    stream_dials: HashMap<ConnId, (usize, u64)>,
+    stream_dials: BTreeMap<ConnId, (usize, u64)>,
     conns: HashMap<ConnId, Connection>,
     next_conn: u64,
     calls: Calls,
@@ -118,7 +118,7 @@ impl<S: Store> Node<S> {
             failure: None,
             listeners: Vec::new(),
             stream_listeners: BTreeSet::new(),
-            stream_dials: HashMap::new(),
+            stream_dials: BTreeMap::new(),
             conns: HashMap::new(),
             next_conn: 0,
             calls: Calls::default(),
