@@ -5,7 +5,7 @@
 use sansmq_tests::sim::{Plan, Scenario, run, run_many};
 
 /// Random histories of a usual run.
-const HISTORIES: u64 = 500;
+const HISTORIES: u64 = 80;
 /// Seeds of each scenario.
 const SEEDS: u64 = 6;
 /// Of those that take long, or differ little from seed to seed.

@@ -204,6 +204,7 @@ fn live(world: &mut World, scenario: Scenario, schedule: &Schedule, power: bool,
         return world.oracle.fail("nothing is acknowledged though nothing is wrong".to_owned());
     }
     if scenario == Scenario::Random {
+        world.client.elects = true;
         world.await_faults(schedule);
         world.pass(schedule.ms);
     } else {
@@ -225,9 +226,7 @@ fn live(world: &mut World, scenario: Scenario, schedule: &Schedule, power: bool,
     }
     report.whole_ms = (world.time - healed) / MS;
     world.pass(500);
-    world.client.busy = false;
-    // the last answers, and their replication
-    world.pass(3_200);
+    world.wind_up();
     match world.whole() {
         Some(master) => world.examine(master),
         None => world.oracle.fail("the cluster falls apart by itself".to_owned()),

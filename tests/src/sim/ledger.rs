@@ -37,8 +37,6 @@ pub struct Message {
     pub kind: Kind,
     pub topic: &'static str,
     pub queue: usize,
-    /// Virtual nanoseconds.
-    pub sent: u64,
     /// A producer was told that it is kept.
     pub promised: bool,
 }
@@ -50,9 +48,9 @@ pub struct Ledger {
 
 impl Ledger {
     /// Writes a message down; its number.
-    pub fn write(&mut self, sent: u64, kind: Kind, topic: &'static str, queue: usize) -> u64 {
+    pub fn write(&mut self, kind: Kind, topic: &'static str, queue: usize) -> u64 {
         let id = self.messages.len() as u64;
-        self.messages.push(Message { id, kind, topic, queue, sent, promised: false });
+        self.messages.push(Message { id, kind, topic, queue, promised: false });
         id
     }
 
@@ -91,8 +89,8 @@ mod tests {
     #[test]
     fn a_body_names_its_message_only_when_it_is_whole() {
         let mut ledger = Ledger::default();
-        ledger.write(1, Kind::Plain, "T", 0);
-        let id = ledger.write(2, Kind::Keyed { key: 1 }, "T", 1);
+        ledger.write(Kind::Plain, "T", 0);
+        let id = ledger.write(Kind::Keyed { key: 1 }, "T", 1);
         let body = body_of(id);
         assert_eq!(ledger.find(body.as_bytes()).map(|message| message.id), Some(id));
         assert!(ledger.find(&body.as_bytes()[..body.len() - 1]).is_none());

@@ -8,24 +8,28 @@
 //!
 //! - `machine`: a process on a computer with a disk, helper threads, a clock that is wrong and runs at its own speed
 //! - `net`: connections as TCP has them; a cut holds bytes back, a reset loses them
-//! - `client`: producers and a consumer, on the wire
+//! - `clients`: producers, consumers and operators, on the wire; `ledger`: what they have sent
 //! - `faults`: what can go wrong; `swarm`: which kinds of it a history has; `schedule`: when they come;
 //!   `scenarios`: what a history is about
-//! - `oracle`: what has to hold in the end, and all along
+//! - `invariants`: what has to hold, told of every step by `watch` and the clients through `oracle`; `examine`: a last look
 //! - `trace`, `story`: what happened, to the bit and to be read; `coverage`: what the cluster was at when faults struck
 //! - `tally`: many histories; `shrink`: a shorter one that fails as well; `timeline`, `page`: a picture of one
 //! - `planted`: bugs that histories have to find
 
-mod client;
+mod clients;
 mod coverage;
 mod dice;
+mod examine;
 mod faults;
 mod history;
+mod invariants;
+mod ledger;
 mod machine;
 mod net;
 mod oracle;
 mod page;
 mod perform;
+mod picture;
 pub mod planted;
 mod scenarios;
 mod schedule;
@@ -36,6 +40,7 @@ mod swarm;
 mod tally;
 mod timeline;
 mod trace;
+mod watch;
 mod world;
 
 pub use coverage::{Coverage, State};

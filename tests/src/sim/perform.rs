@@ -23,6 +23,7 @@ impl World {
 
     /// Does what a node asks for until it asks for nothing more.
     pub(super) fn drain(&mut self, machine: usize) {
+        self.observe(machine);
         loop {
             if self.machines[machine].disk.is_off() && self.machines[machine].powered {
                 let text = format!("{} loses power at the disk", self.machines[machine].name);

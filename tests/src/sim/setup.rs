@@ -103,7 +103,8 @@ pub fn broker(disk: &SimDisk, machine: usize, life: u64, extra: &str, now: Now) 
          listenPort={BROKER_PORT}\nhaListenPort={}\nbrokerIP1={ip}\nbrokerIP2={ip}\nstorePathRootDir=/store\n\
          storePathCommitLog=/store/commitlog\nnamesrvAddr={}\nenableControllerMode=true\ncontrollerAddr={}\n\
          mappedFileSizeCommitLog=32768\nmappedFileSizeConsumeQueue=2000\nmaxHashSlotNum=10\nmaxIndexNum=50\n\
-         mappedFileSizeTimerLog=5200\nmaxMessageSize=4096\n{extra}",
+         mappedFileSizeTimerLog=5200\nmaxMessageSize=4096\ntransactionTimeOut=2000\n\
+         transactionCheckInterval=1000\ntransactionCheckMax=1000\n{extra}",
         BROKER_PORT + 1,
         name_servers().join(";"),
         addresses(CONTROLLERS, CONTROLLER_PORT).join(";"),

@@ -6,7 +6,7 @@ use sansmq_core::wire::ConnId;
 use sansmq_host::{Completion, Input};
 use sansmq_store::disk::{Disk as _, SimConfig, SimDisk};
 
-use super::client::Client;
+use super::clients::Client;
 use super::coverage::Coverage;
 use super::dice::Streams;
 use super::faults::Fault;
@@ -15,6 +15,7 @@ use super::net::{Net, Packet};
 use super::oracle::Oracle;
 use super::story::{Story, What};
 use super::trace::Trace;
+use super::watch::Seen;
 use super::{BROKERS, CLIENT, CONTROLLERS, MS, setup};
 
 pub(super) enum Event {
@@ -76,6 +77,8 @@ pub struct World {
     pub(super) net: Net,
     pub(super) client: Client,
     pub(super) oracle: Oracle,
+    /// Of every broker, what the invariants know.
+    pub(super) seen: [Seen; CLIENT],
     pub(super) settings: Settings,
     /// Until then another fault could take the last copy of something.
     pub(super) fragile_until: u64,
@@ -115,8 +118,9 @@ impl World {
             order: 0,
             machines,
             net: Net::default(),
-            client: Client::default(),
+            client: Client::new(),
             oracle: Oracle::default(),
+            seen: Default::default(),
             settings,
             fragile_until: 0,
             steps: 0,
@@ -253,16 +257,17 @@ impl World {
                 let target = (to, self.machines[to].life);
                 let link = self.net.connect((from, life, conn), target, listener);
                 self.kernel_says(to, Pending::Accept(link));
-                if from == CLIENT {
-                    let waiting = self.client.connected(link, &addr);
+                if let (CLIENT, Some(ConnId(app))) = (from, conn) {
+                    let waiting = self.client.connected(app as usize, link, &addr);
                     self.write(link, 0, &waiting);
                     return;
                 }
                 self.at(back, Event::Answer { machine: from, life, what: Pending::Dialled(link) });
             }
-            None if from == CLIENT => self.client.refused(&addr),
             None => {
-                if let Some(conn) = conn {
+                if let (CLIENT, Some(ConnId(app))) = (from, conn) {
+                    self.client.refused(app as usize, &addr);
+                } else if let Some(conn) = conn {
                     let what = Pending::DialFailed(conn, true);
                     self.at(back, Event::Answer { machine: from, life, what });
                 }
@@ -400,8 +405,10 @@ impl World {
             other.under_way = other.under_way.saturating_sub(bytes.len());
             let writer = (other.machine, other.conn);
             match conn {
-                Some(conn) => self.tell(machine, Input::Received { conn, data: &mut bytes }),
-                None => self.client_reads(link, &bytes),
+                Some(conn) if machine != CLIENT => {
+                    self.tell(machine, Input::Received { conn, data: &mut bytes });
+                }
+                _ => self.client_reads(link, &bytes),
             }
             if let (writer, Some(conn)) = writer
                 && self.machines[writer].node.is_some()

@@ -20,15 +20,14 @@ use sansmq_core::body::TopicRouteData;
 use sansmq_core::json;
 use sansmq_core::wire::Command;
 
-use super::dice::Dice;
 use super::invariants::Place;
 use super::world::{Event, World};
 use super::{MS, setup};
 use member::Member;
 use producer::Producer;
 use requests::HalfPlace;
-pub use wire::first_frame;
 use wire::Way;
+pub use wire::first_frame;
 
 /// Where most of it happens.
 pub const TOPIC: &str = "Sim";
@@ -40,6 +39,8 @@ pub const PAYERS: &str = "payers";
 
 /// Between two looks of a client at what it has to do.
 const WAKE: u64 = 20 * MS;
+/// Between two looks at the route while nothing is wrong.
+const ROUTE: u64 = 5_000 * MS;
 /// Between two heartbeats.
 const BEAT: u64 = 1_000 * MS;
 
@@ -84,6 +85,8 @@ pub enum Call {
     Topic {
         name: String,
     },
+    /// An operator's order, of which nothing is promised.
+    Order,
     /// Somebody runs the world until the answer is there.
     Ask,
 }
@@ -115,7 +118,8 @@ pub struct Client {
     /// Produce and administer; consume.
     pub busy: bool,
     reads: bool,
-    dice: Dice,
+    /// Operators hand the mastership about.
+    pub elects: bool,
     apps: Vec<App>,
     /// By connection: its application.
     links: BTreeMap<u64, usize>,
@@ -128,6 +132,8 @@ pub struct Client {
     halves: BTreeMap<u64, HalfPlace>,
     topics: u64,
     next_topic: u64,
+    /// The next look is planned.
+    awake: bool,
     pub answers: BTreeMap<i32, Option<Command>>,
     /// Average milliseconds between two messages of a producer.
     pub pace_ms: u64,
@@ -142,14 +148,14 @@ pub const OPERATOR: usize = 2;
 
 impl Client {
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub fn new() -> Self {
         let mut ids = vec!["sender", "payer", "operator"];
         let members = member::all(ids.len());
         ids.extend(members.iter().map(|member| member.name));
         Client {
             busy: false,
             reads: false,
-            dice: Dice::new(seed),
+            elects: false,
             apps: ids.into_iter().map(|id| App { id, ..App::default() }).collect(),
             links: BTreeMap::new(),
             buffers: BTreeMap::new(),
@@ -160,6 +166,7 @@ impl Client {
             halves: BTreeMap::new(),
             topics: 0,
             next_topic: 0,
+            awake: false,
             answers: BTreeMap::new(),
             pace_ms: 1,
             operations: 0,
@@ -173,10 +180,18 @@ impl World {
         (self.client.busy, self.client.reads) = (true, true);
         self.client.pace_ms = self.client.pace_ms.max(1);
         self.members_join();
-        self.at(self.time, Event::Client);
+        self.client_plans();
+    }
+
+    /// Has the clients look at what they have to do, a little later.
+    fn client_plans(&mut self) {
+        if !std::mem::replace(&mut self.client.awake, true) {
+            self.at(self.time + WAKE, Event::Client);
+        }
     }
 
     pub(super) fn client_wakes(&mut self) {
+        self.client.awake = false;
         self.give_up_late_calls();
         if self.client.busy || self.client.reads {
             for app in 0..self.client.apps.len() {
@@ -195,7 +210,7 @@ impl World {
             }
         }
         if self.client.busy || self.client.reads || !self.client.calls.is_empty() {
-            self.at(self.time + WAKE, Event::Client);
+            self.client_plans();
         }
     }
 
@@ -215,21 +230,22 @@ impl World {
     fn keep_in_touch(&mut self, app: usize) {
         let now = self.time;
         let own = &mut self.client.apps[app];
-        match own.target.clone() {
-            Some(master) if own.next_beat <= now && app != OPERATOR => {
-                own.next_beat = now + BEAT;
-                let member = self.client.members.iter().find(|member| member.app == app);
-                let consumer = member.map(|member| (&member.place, member.broadcast()));
-                let command = requests::heartbeat(self.client.apps[app].id, consumer);
-                self.client_calls(app, &master, command, Call::Beat);
-            }
-            None if !own.routing && own.next_route <= now => {
-                own.routing = true;
-                let servers = setup::name_servers();
-                let addr = servers[self.client.dice.roll(servers.len() as u64) as usize].clone();
-                self.client_calls(app, &addr, requests::route("TBW102"), Call::Route);
-            }
-            _ => {}
+        if !own.routing && own.next_route <= now {
+            own.routing = true;
+            let servers = setup::name_servers();
+            let addr = servers[self.dice.workload.roll(servers.len() as u64) as usize].clone();
+            self.client_calls(app, &addr, requests::route("TBW102"), Call::Route);
+        }
+        let own = &mut self.client.apps[app];
+        if own.next_beat <= now
+            && app != OPERATOR
+            && let Some(master) = own.target.clone()
+        {
+            own.next_beat = now + BEAT;
+            let member = self.client.members.iter().find(|member| member.app == app);
+            let consumer = member.map(|member| (&member.place, member.broadcast()));
+            let command = requests::heartbeat(self.client.apps[app].id, consumer);
+            self.client_calls(app, &master, command, Call::Beat);
         }
     }
 
@@ -240,9 +256,18 @@ impl World {
         });
         let own = &mut self.client.apps[app];
         own.routing = false;
-        own.next_route = self.time + if master.is_some() { 0 } else { 200 * MS };
-        own.next_beat = 0;
-        own.target = master;
+        let Some(master) = master else {
+            own.next_route = self.time + 200 * MS;
+            return;
+        };
+        own.next_route = self.time + ROUTE;
+        if own.target.as_ref() == Some(&master) {
+            return;
+        }
+        self.lose_target(app);
+        let own = &mut self.client.apps[app];
+        (own.next_route, own.next_beat) = (self.time + ROUTE, 0);
+        own.target = Some(master);
     }
 
     /// The master an application knows of does not do what it should: another look at the route.
@@ -287,6 +312,7 @@ impl World {
                     self.oracle.topics.insert(name);
                 }
             }
+            Call::Order => {}
             Call::Ask => {
                 self.client.answers.insert(opaque, answer);
             }

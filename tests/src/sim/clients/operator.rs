@@ -1,16 +1,32 @@
-//! What administrators do while everything runs.
+//! What administrators do while everything runs: make and delete topics, hand the mastership about, change settings,
+//! throw away what has expired.
+
+use sansmq_core::wire::code::request;
+use sansmq_core::wire::{Command, Ext};
 
 use super::{Call, OPERATOR, requests};
-use crate::sim::MS;
+use crate::sim::invariants::Fact;
 use crate::sim::world::World;
+use crate::sim::{CONTROLLERS, MS, setup};
 
 impl World {
     pub(super) fn administer(&mut self) {
         if self.client.next_topic > self.time {
             return;
         }
-        self.client.next_topic = self.time + self.client.dice.between(1_000, 6_000) * MS;
-        self.make_topic();
+        self.client.next_topic = self.time + self.dice.workload.between(500, 4_000) * MS;
+        match self.dice.workload.roll(8) {
+            0..=2 => self.make_topic(),
+            3 => self.delete_topic(),
+            4 => self.change_settings(),
+            5 => self.throw_away(),
+            6 if self.client.elects => self.ask_for_master(),
+            _ => {}
+        }
+    }
+
+    fn order(&mut self, addr: &str, command: Command) {
+        self.client_calls(OPERATOR, addr, command, Call::Order);
     }
 
     /// An operator asks the master for a topic.
@@ -19,5 +35,51 @@ impl World {
         self.client.topics += 1;
         let name = format!("Extra-{}", self.client.topics);
         self.client_calls(OPERATOR, &master, requests::create_topic(&name), Call::Topic { name });
+    }
+
+    /// One of the topics goes. Nobody was told yet, so from now on it may be there or not.
+    fn delete_topic(&mut self) {
+        let Some(master) = self.client.apps[OPERATOR].target.clone() else { return };
+        let Some(name) = self.oracle.topics.pop_first() else { return };
+        self.say(&format!("{name} is to be deleted"));
+        self.oracle.tell(self.time, &Fact::Deleted { topic: &name });
+        let command = Command::request(request::DELETE_TOPIC_IN_BROKER, Ext::new().with("topic", name));
+        self.order(&master, command);
+    }
+
+    /// Settings that change who is in the SyncStateSet, and how many have to be.
+    fn change_settings(&mut self) {
+        let Some(master) = self.client.apps[OPERATOR].target.clone() else { return };
+        let text = match self.dice.workload.roll(3) {
+            0 => format!("haMaxTimeSlaveNotCatchup={}", self.dice.workload.between(2_000, 15_000)),
+            1 => format!("minInSyncReplicas={}", self.dice.workload.between(1, 2)),
+            _ => format!("inSyncReplicas={}", self.dice.workload.between(1, 3)),
+        };
+        self.say(&format!("{master} is told {text}"));
+        self.order(&master, Command::request(request::UPDATE_BROKER_CONFIG, Ext::new()).with_body(text));
+    }
+
+    fn throw_away(&mut self) {
+        let Some(master) = self.client.apps[OPERATOR].target.clone() else { return };
+        let codes = [
+            request::CLEAN_UNUSED_TOPIC,
+            request::CLEAN_EXPIRED_CONSUMEQUEUE,
+            request::DELETE_EXPIRED_COMMITLOG,
+        ];
+        let code = self.dice.workload.pick(&codes);
+        self.order(&master, Command::request(code, Ext::new()));
+    }
+
+    /// Another master, by the word of whichever controller is asked.
+    fn ask_for_master(&mut self) {
+        let controllers: Vec<usize> = CONTROLLERS.collect();
+        let controller = self.dice.workload.pick(&controllers);
+        let addr = format!("{}:{}", setup::ip(controller), setup::CONTROLLER_PORT);
+        let fields = Ext::new()
+            .with("clusterName", "DefaultCluster")
+            .with("brokerName", setup::BROKER_NAME)
+            .with("brokerId", self.dice.workload.between(1, 3) as i64)
+            .with("designateElect", true);
+        self.order(&addr, Command::request(request::CONTROLLER_ELECT_MASTER, fields));
     }
 }

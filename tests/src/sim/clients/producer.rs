@@ -58,11 +58,11 @@ impl World {
         }
         let Some(master) = self.client.apps[app].target.clone() else { return };
         let pace = self.client.pace_ms;
-        self.client.producers[index].next_at = self.time + self.client.dice.between(1, 2 * pace) * MS;
+        self.client.producers[index].next_at = self.time + self.dice.workload.between(1, 2 * pace) * MS;
         // now and then somebody has an old route
-        let addr = if self.client.dice.one_in(20) {
+        let addr = if self.dice.workload.one_in(20) {
             let brokers: Vec<usize> = BROKERS.collect();
-            format!("{}:{}", setup::ip(self.client.dice.pick(&brokers)), setup::BROKER_PORT)
+            format!("{}:{}", setup::ip(self.dice.workload.pick(&brokers)), setup::BROKER_PORT)
         } else {
             master
         };
@@ -72,16 +72,15 @@ impl World {
     }
 
     fn send_one(&mut self, index: usize, app: usize, style: Style, addr: &str) {
-        let queue = self.client.dice.roll(QUEUES as u64) as usize;
-        let now = self.time;
-        let mut write = |kind, topic, queue| self.oracle.ledger.write(now, kind, topic, queue);
+        let queue = self.dice.workload.roll(QUEUES as u64) as usize;
+        let mut write = |kind, topic, queue| self.oracle.ledger.write(kind, topic, queue);
         let (messages, command) = match style {
             Style::One | Style::Many(_) | Style::Oneway => {
                 let message = write(Kind::Plain, TOPIC, queue);
                 (vec![message], requests::send(TOPIC, queue, message, &[]))
             }
             Style::Batch(most) => {
-                let count = self.client.dice.between(2, most);
+                let count = self.dice.workload.between(2, most);
                 let messages: Vec<u64> = (0..count).map(|_| write(Kind::Plain, TOPIC, queue)).collect();
                 let command = requests::batch(TOPIC, queue, &messages);
                 (messages, command)
@@ -93,7 +92,7 @@ impl World {
                 (vec![message], requests::send(ORDERLY, queue, message, &[("__SHARDINGKEY", &name)]))
             }
             Style::Delayed => {
-                let seconds = self.client.dice.between(1, 4);
+                let seconds = self.dice.workload.between(1, 4);
                 let ms = seconds as i64 * 1_000;
                 // the first level is a second, the second is five
                 let (kind, name, value) = match seconds {
@@ -105,7 +104,7 @@ impl World {
                 (vec![message], requests::send(TOPIC, queue, message, &[(name, &value.to_string())]))
             }
             Style::Half => {
-                let commit = !self.client.dice.one_in(3);
+                let commit = !self.dice.workload.one_in(3);
                 let message = write(Kind::Half { commit }, TOPIC, queue);
                 let key = format!("K{message}");
                 let properties = [("UNIQ_KEY", &key[..]), ("TRAN_MSG", "true"), ("PGROUP", super::PAYERS)];
@@ -131,6 +130,8 @@ impl World {
         let producer = &mut self.client.producers[index];
         producer.in_flight = producer.in_flight.saturating_sub(1);
         let code = answer.as_ref().map(|answer| answer.code);
+        self.story.sent(self.time, code == Some(0));
+        let producer = &mut self.client.producers[index];
         let Some(answer) = answer.filter(|answer| answer.code == 0) else {
             producer.next_at = producer.next_at.max(self.time + 100 * MS);
             self.oracle.refused += 1;

@@ -98,11 +98,8 @@ pub fn heartbeat(client: &str, consumer: Option<(&Place, bool)>) -> Command {
         }],
         unit_mode: false,
     });
-    let producers = if consumers.is_none() {
-        vec![ProducerData { group_name: PAYERS.to_owned() }]
-    } else {
-        Vec::new()
-    };
+    let producers =
+        if consumers.is_none() { vec![ProducerData { group_name: PAYERS.to_owned() }] } else { Vec::new() };
     let data = HeartbeatData {
         client_id: client.to_owned(),
         producers,
@@ -114,10 +111,7 @@ pub fn heartbeat(client: &str, consumer: Option<(&Place, bool)>) -> Command {
 
 #[must_use]
 pub fn members(group: &str) -> Command {
-    Command::request(
-        request::GET_CONSUMER_LIST_BY_GROUP,
-        Ext::new().with("consumerGroup", group.to_owned()),
-    )
+    Command::request(request::GET_CONSUMER_LIST_BY_GROUP, Ext::new().with("consumerGroup", group.to_owned()))
 }
 
 fn of(place: &Place) -> Ext {

@@ -3,8 +3,8 @@
 use sansmq_core::message::record;
 use sansmq_core::wire::Command;
 
-use super::requests::{self, HalfPlace, number};
 use super::Call;
+use super::requests::{self, HalfPlace, number};
 use crate::sim::ledger::Kind;
 use crate::sim::world::World;
 
@@ -20,7 +20,7 @@ impl World {
     pub(super) fn half_is_stored(&mut self, app: usize, addr: &str, message: u64, place: HalfPlace) {
         self.client.halves.insert(message, place);
         let decision = self.decision(message);
-        match self.client.dice.roll(4) {
+        match self.dice.workload.roll(4) {
             // it is forgotten, and the broker will ask
             0 => {}
             1 => {
@@ -51,7 +51,7 @@ impl World {
         let (Some(place), Some(message)) = (place, message) else {
             return self.oracle.fail(format!("{addr} asks about a half message that is none"));
         };
-        let known = !self.client.dice.one_in(4);
+        let known = !self.dice.workload.one_in(4);
         let decision = self.decision(message).filter(|_| known);
         self.say(&format!("{addr} asks about {message} and is told {decision:?}"));
         self.client_sends(app, &addr, &requests::end(message, place, decision, true).oneway());

@@ -3,8 +3,8 @@
 use sansmq_core::wire::code::request;
 use sansmq_core::wire::{Command, ConnId, Encoding};
 
-use super::{Asked, Call, OPERATOR, WAKE};
-use crate::sim::world::{Event, World};
+use super::{Asked, Call, OPERATOR};
+use crate::sim::world::World;
 use crate::sim::{CLIENT, MS};
 
 /// How long a client waits for an answer.
@@ -87,7 +87,7 @@ impl World {
     /// Asks and runs the world until the answer is there.
     pub fn ask(&mut self, addr: &str, command: Command) -> Option<Command> {
         let opaque = self.client_calls(OPERATOR, addr, command, Call::Ask);
-        self.at(self.time + WAKE, Event::Client);
+        self.client_plans();
         let end = self.time + PATIENCE + 1_000 * MS;
         loop {
             if let Some(answer) = self.client.answers.remove(&opaque) {

@@ -24,10 +24,12 @@ impl Invariant for Confirm {
             return Err(format!("machine {machine} confirms {} of {} bytes", standing.confirm, standing.max));
         }
         match before {
-            Some((then, offset)) if then == term && standing.master && offset > standing.confirm => Err(format!(
-                "master {machine} of epoch {} goes back from {offset} to {}",
-                standing.epoch, standing.confirm
-            )),
+            Some((then, offset)) if then == term && standing.master && offset > standing.confirm => {
+                Err(format!(
+                    "master {machine} of epoch {} goes back from {offset} to {}",
+                    standing.epoch, standing.confirm
+                ))
+            }
             _ => Ok(()),
         }
     }

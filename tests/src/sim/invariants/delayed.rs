@@ -34,7 +34,10 @@ impl Invariant for Delayed {
                 let taken = *self.taken.entry(message.id).or_insert(record.store_timestamp);
                 let early = taken + ms - exact - record.store_timestamp;
                 if record.topic == message.topic.as_bytes() && early > 0 && !self.stepped {
-                    return Err(format!("message {} comes {early} ms before its {ms} ms are over", message.id));
+                    return Err(format!(
+                        "message {} comes {early} ms before its {ms} ms are over",
+                        message.id
+                    ));
                 }
             }
             _ => {}

@@ -1,5 +1,7 @@
 //! Everybody sees everything in the end: each group, and each member of a broadcast group, what was acknowledged,
 //! what was delayed and what was committed.
+//!
+//! What waits for a time waits for long when somebody has set a broker's clock back, so nothing is promised for it then.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +19,9 @@ struct Reader {
 pub struct Eventually {
     readers: BTreeMap<&'static str, Reader>,
     promised: Vec<(&'static str, u64)>,
+    /// Numbers of those that wait for a time.
+    held: BTreeSet<u64>,
+    stepped: bool,
 }
 
 impl Eventually {
@@ -32,11 +37,22 @@ impl Invariant for Eventually {
 
     fn see(&mut self, _now: u64, fact: &Fact<'_>) -> Result<(), String> {
         match *fact {
+            Fact::Stands(standing) if standing.stepped && !self.stepped => {
+                self.stepped = true;
+                self.readers.values_mut().for_each(|reader| reader.owed.retain(|id| !self.held.contains(id)));
+            }
             Fact::Joins { reader, topic } => {
-                let known = self.readers.entry(reader).or_insert_with(|| Reader { topic, ..Reader::default() });
+                let known =
+                    self.readers.entry(reader).or_insert_with(|| Reader { topic, ..Reader::default() });
                 known.owed.extend(self.promised.iter().filter(|entry| entry.0 == topic).map(|entry| entry.1));
             }
             Fact::Promised { message, .. } if message.kind != (Kind::Half { commit: false }) => {
+                if message.kind.is_held() {
+                    if self.stepped {
+                        return Ok(());
+                    }
+                    self.held.insert(message.id);
+                }
                 self.promised.push((message.topic, message.id));
                 for reader in self.readers.values_mut().filter(|reader| reader.topic == message.topic) {
                     if !reader.seen.contains(&message.id) {
@@ -80,10 +96,13 @@ mod tests {
     #[test]
     fn what_nobody_was_shown_is_found() {
         let mut all = Eventually::default();
-        let messages =
-            [Kind::Plain, Kind::Half { commit: true }, Kind::Half { commit: false }].map(|kind| message(0, kind));
-        let messages: Vec<_> =
-            messages.into_iter().enumerate().map(|(id, m)| super::super::Message { id: id as u64, ..m }).collect();
+        let messages = [Kind::Plain, Kind::Half { commit: true }, Kind::Half { commit: false }]
+            .map(|kind| message(0, kind));
+        let messages: Vec<_> = messages
+            .into_iter()
+            .enumerate()
+            .map(|(id, m)| super::super::Message { id: id as u64, ..m })
+            .collect();
         let mut see = |fact: &Fact<'_>| all.see(1, fact);
         assert!(see(&Fact::Promised { message: &messages[0], offset: 0 }).is_ok());
         assert!(see(&Fact::Joins { reader: "G", topic: "T" }).is_ok());

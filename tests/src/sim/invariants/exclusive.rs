@@ -48,9 +48,8 @@ mod tests {
     #[test]
     fn a_second_holder_is_found() {
         let mut exclusive = Exclusive::default();
-        let mut holds = |member, life| {
-            exclusive.see(1, &Fact::Holds { member, place: PLACE, by: (3, life) }).is_ok()
-        };
+        let mut holds =
+            |member, life| exclusive.see(1, &Fact::Holds { member, place: PLACE, by: (3, life) }).is_ok();
         assert!(holds("a", 1) && holds("a", 1) && holds("b", 2), "another process");
         assert!(!holds("b", 1));
         let mut exclusive = Exclusive::default();

@@ -93,7 +93,11 @@ impl Logs {
         if standing.master && standing.epoch > self.newest_epoch {
             self.newest_epoch = standing.epoch;
             if standing.max < self.end() {
-                return Err(format!("a new master's log ends at {}, {} is confirmed", standing.max, self.end()));
+                return Err(format!(
+                    "a new master's log ends at {}, {} is confirmed",
+                    standing.max,
+                    self.end()
+                ));
             }
             self.compare(standing.log, first, self.end())?;
         }
@@ -109,7 +113,10 @@ impl Invariant for Logs {
     fn see(&mut self, _now: u64, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::Stands(standing) = fact else { return Ok(()) };
         self.follow(standing).map_err(|why| {
-            format!("machine {}, epoch {}, master {}: {why}", standing.machine, standing.epoch, standing.master)
+            format!(
+                "machine {}, epoch {}, master {}: {why}",
+                standing.machine, standing.epoch, standing.master
+            )
         })
     }
 }

@@ -247,7 +247,7 @@ pub(crate) mod testing {
     }
 
     pub fn message(id: u64, kind: super::super::ledger::Kind) -> Message {
-        Message { id, kind, topic: "T", queue: 0, sent: 0, promised: true }
+        Message { id, kind, topic: "T", queue: 0, promised: true }
     }
 
     pub const PLACE: Place = Place { group: "G", topic: "T", queue: 0 };

@@ -67,7 +67,8 @@ mod tests {
         assert!(promised(1, 0, 5) && promised(2, 1, 4) && promised(3, 0, 6));
         assert!(!promised(4, 0, 5));
         let one = message(9, Kind::Plain);
-        let shown = |asked| Fact::Shown { reader: "a", place: PLACE, asked, shown: &[(0, &one)][..] };
+        let seen = [(0, &one)];
+        let shown = |asked| Fact::Shown { reader: "a", place: PLACE, asked, shown: &seen };
         let mut see = |fact: &Fact<'_>| order.see(1, fact).is_ok();
         assert!(see(&shown(7)), "nobody holds it");
         assert!(see(&Fact::Holds { member: "a", place: PLACE, by: (3, 1) }));

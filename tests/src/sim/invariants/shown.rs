@@ -17,7 +17,9 @@ impl Invariant for Shown {
 
     fn see(&mut self, _now: u64, fact: &Fact<'_>) -> Result<(), String> {
         match *fact {
-            Fact::Confirmed { record, message: Some(message) } if record.topic == message.topic.as_bytes() => {
+            Fact::Confirmed { record, message: Some(message) }
+                if record.topic == message.topic.as_bytes() =>
+            {
                 let queue = self.queues.entry((message.topic.to_owned(), record.queue_id)).or_default();
                 queue.insert(record.queue_offset, message.id);
             }
@@ -58,9 +60,7 @@ mod tests {
         for (offset, message) in messages.iter().enumerate() {
             let bytes = stored("T", offset as i64, 1, b"x");
             let record = decode(&bytes).expect("a record");
-            assert!(
-                invariant.see(1, &Fact::Confirmed { record: &record, message: Some(message) }).is_ok()
-            );
+            assert!(invariant.see(1, &Fact::Confirmed { record: &record, message: Some(message) }).is_ok());
         }
         let mut see = |asked, shown: &[(i64, &_)]| {
             invariant.see(1, &Fact::Shown { reader: "G", place: PLACE, asked, shown }).is_ok()
