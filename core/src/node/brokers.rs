@@ -242,7 +242,10 @@ impl<S: Store> Node<S> {
                 }
             }
         }
-        for (conn, _) in self.stream_dials.extract_if(.., |_, dial| dial.0 == role) {
+        let dials = self.stream_dials.iter().filter(|(_, dial)| dial.0 == role);
+        let dials: Vec<ConnId> = dials.map(|(conn, _)| *conn).collect();
+        for conn in dials {
+            self.stream_dials.remove(&conn);
             self.dial_deadlines.retain(|entry| entry.1 != conn);
             self.outputs.push_back(Output::Close { conn });
         }

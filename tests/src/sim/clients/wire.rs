@@ -65,7 +65,7 @@ impl World {
     /// Sends a frame, over a new connection if there is none.
     pub(in crate::sim) fn client_sends(&mut self, app: usize, addr: &str, command: &Command) {
         // applications differ in what they speak
-        let encoding = if app % 2 == 0 { Encoding::Json } else { Encoding::RocketMq };
+        let encoding = if app.is_multiple_of(2) { Encoding::Json } else { Encoding::RocketMq };
         let bytes = command.encode(encoding).to_vec();
         let way = self.client.apps[app].ways.entry(addr.to_owned()).or_default();
         match way {
