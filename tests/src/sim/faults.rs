@@ -1,5 +1,6 @@
 //! What goes wrong: single faults, and how they come about.
 
+use super::net::Weather;
 use super::schedule::Schedule;
 use super::story::What;
 use super::swarm::Class;
@@ -35,6 +36,13 @@ pub enum Fault {
     Clock(usize, i64),
     /// A broker's disk is gone; an empty one comes in its place. Only while the set has other members.
     LoseDisk(usize, u64),
+    /// A machine loses its connections and the others do not hear of it, for this long.
+    HalfOpen(usize, u64),
+    /// The others find out.
+    FindOut,
+    /// The ways of a machine are slow, or lose much, for this long.
+    Weather(usize, Weather, u64),
+    Clears(usize),
     /// The disk takes this many times as long.
     SlowDisk(usize, u64),
     /// Both at once: the master and the controllers' leader, for this long.
@@ -61,7 +69,9 @@ impl Fault {
             Fault::Clock(..) => Class::Clock,
             Fault::LoseDisk(..) => Class::Disk,
             Fault::SlowDisk(..) => Class::Slow,
-            Fault::GoOn(_) | Fault::Mend => return None,
+            Fault::HalfOpen(..) => Class::HalfOpen,
+            Fault::Weather(..) => Class::Weather,
+            Fault::GoOn(_) | Fault::Mend | Fault::FindOut | Fault::Clears(_) => return None,
         })
     }
 }
@@ -81,7 +91,13 @@ impl World {
     pub(super) fn strike(&mut self, fault: Fault) {
         let mild = matches!(
             fault,
-            Fault::GoOn(_) | Fault::Mend | Fault::Reset(_) | Fault::Clock(..) | Fault::SlowDisk(..)
+            Fault::GoOn(_)
+                | Fault::Mend
+                | Fault::FindOut
+                | Fault::Clears(_)
+                | Fault::Reset(_)
+                | Fault::Clock(..)
+                | Fault::SlowDisk(..)
         );
         if self.time < self.fragile_until && !mild {
             return self.say(&format!("spared, a disk was just lost: {fault:?}"));
@@ -144,6 +160,21 @@ impl World {
             Fault::Clock(machine, ms) => {
                 self.note_fault("clock", Some(machine));
                 self.machines[machine].wall_step += ms;
+            }
+            Fault::HalfOpen(machine, ms) => {
+                self.note_fault("half-open", Some(machine));
+                self.forget(machine);
+                self.at(self.time + ms * MS, Event::Fault(Fault::FindOut));
+            }
+            Fault::FindOut => self.find_out(),
+            Fault::Weather(machine, weather, ms) => {
+                let name = if weather.times > 1 { "slow ways" } else { "bad ways" };
+                self.note_fault(name, Some(machine));
+                self.net.weather.insert(machine, weather);
+                self.at(self.time + ms * MS, Event::Fault(Fault::Clears(machine)));
+            }
+            Fault::Clears(machine) => {
+                self.net.weather.remove(&machine);
             }
             Fault::LoseDisk(machine, ms) => self.lose_disk(machine, ms),
             Fault::SlowDisk(machine, times) => {
@@ -216,6 +247,8 @@ impl World {
         self.say("everything is put right");
         self.mark(None, What::Healed, "everything is put right".to_owned());
         self.net.cuts.clear();
+        self.net.weather.clear();
+        self.find_out();
         for machine in 0..CLIENT {
             self.machines[machine].disk.crash_at(u64::MAX);
             self.machines[machine].disk_ns = (MS / 20, 2 * MS);

@@ -63,7 +63,21 @@ pub struct Link {
     pub ends: [End; 2],
     /// Index of the listener.
     pub listener: usize,
+    /// One end has forgotten the connection, and on the way everything disappears: the other is not told.
+    pub silent: bool,
 }
+
+/// How bad the ways from and to a machine are.
+#[derive(Clone, Copy, Debug)]
+pub struct Weather {
+    /// Bytes travel so many times as long.
+    pub times: u64,
+    /// One packet in so many has to be sent again.
+    pub lost: u64,
+}
+
+/// What is usual.
+const FAIR: Weather = Weather { times: 1, lost: 200 };
 
 #[derive(Debug, Default)]
 pub struct Net {
@@ -71,13 +85,14 @@ pub struct Net {
     next: u64,
     /// Bytes do not get from the first machine to the second.
     pub cuts: BTreeSet<(usize, usize)>,
+    pub weather: BTreeMap<usize, Weather>,
 }
 
 impl Net {
     pub fn connect(&mut self, from: (usize, u64, Option<ConnId>), to: (usize, u64), listener: usize) -> u64 {
         self.next += 1;
         let ends = [End::new(from.0, from.1, from.2), End::new(to.0, to.1, None)];
-        self.links.insert(self.next, Link { ends, listener });
+        self.links.insert(self.next, Link { ends, listener, silent: false });
         self.next
     }
 
@@ -94,6 +109,13 @@ impl Net {
 
     pub fn is_cut(&self, from: usize, to: usize) -> bool {
         self.cuts.contains(&(from, to))
+    }
+
+    /// The worse of the ways of two machines.
+    pub fn weather(&self, from: usize, to: usize) -> Weather {
+        let known = |machine| self.weather.get(&machine).copied().unwrap_or(FAIR);
+        let (one, other) = (known(from), known(to));
+        Weather { times: one.times.max(other.times), lost: one.lost.min(other.lost) }
     }
 
     /// Ends of a machine that its process has open.

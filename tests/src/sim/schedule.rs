@@ -3,6 +3,7 @@
 
 use super::dice::Dice;
 use super::faults::{Death, Fault};
+use super::net::Weather;
 use super::swarm::{Class, Classes};
 use super::{BROKERS, CLIENT};
 
@@ -92,6 +93,15 @@ fn fault(class: Class, dice: &mut Dice) -> Fault {
         Class::Reset => Fault::Reset(machine),
         Class::Clock => Fault::Clock(machine, dice.roll(7_200_000) as i64 - 3_600_000),
         Class::Slow => Fault::SlowDisk(machine, dice.pick(&[3, 20, 60, 200])),
+        Class::HalfOpen => Fault::HalfOpen(dice.roll(CLIENT as u64 + 1) as usize, down),
+        Class::Weather => {
+            let weather = if dice.one_in(2) {
+                Weather { times: dice.between(5, 50), lost: 200 }
+            } else {
+                Weather { times: 1, lost: dice.between(2, 10) }
+            };
+            Fault::Weather(dice.roll(CLIENT as u64 + 1) as usize, weather, down)
+        }
     }
 }
 

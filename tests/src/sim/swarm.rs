@@ -22,10 +22,14 @@ pub enum Class {
     Clock,
     /// Disks take long.
     Slow,
+    /// Connections break, and one end is not told.
+    HalfOpen,
+    /// The ways of a machine are slow, or lose much.
+    Weather,
 }
 
 impl Class {
-    pub const ALL: [(&'static str, Class); 8] = [
+    pub const ALL: [(&'static str, Class); 10] = [
         ("crash", Class::Crash),
         ("power", Class::Power),
         ("disk", Class::Disk),
@@ -34,6 +38,8 @@ impl Class {
         ("reset", Class::Reset),
         ("clock", Class::Clock),
         ("slow", Class::Slow),
+        ("half-open", Class::HalfOpen),
+        ("weather", Class::Weather),
     ];
 
     #[must_use]

@@ -139,13 +139,14 @@ impl World {
         self.events.insert((time, self.order), event);
     }
 
-    fn latency(&mut self) -> u64 {
+    fn latency(&mut self, from: usize, to: usize) -> u64 {
+        let weather = self.net.weather(from, to);
         let (low, high) = self.settings.latency;
         // now and then a packet has to be sent twice
-        if self.dice.network.one_in(200) {
+        if self.dice.network.one_in(weather.lost) {
             self.dice.network.between(100 * MS, 300 * MS)
         } else {
-            self.dice.network.between(low, high)
+            self.dice.network.between(low, high) * weather.times
         }
     }
 
@@ -229,7 +230,7 @@ impl World {
 
     /// A process asks for a connection.
     pub(super) fn dial(&mut self, from: usize, conn: Option<ConnId>, addr: String) {
-        let (life, at) = (self.machines[from].life, self.time + self.latency());
+        let (life, at) = (self.machines[from].life, self.time + self.latency(from, from));
         self.at(at, Event::Knock { from, life, conn, addr, tries: 0 });
     }
 
@@ -248,7 +249,7 @@ impl World {
             }
             return;
         }
-        let back = self.time + self.latency();
+        let back = self.time + self.latency(to, from);
         let node = self.machines[to].node.as_ref();
         let suffix = format!(":{port}");
         let listener = node.and_then(|node| node.listeners().iter().position(|l| l.bind.ends_with(&suffix)));
@@ -337,7 +338,16 @@ impl World {
     }
 
     fn post(&mut self, link: u64, side: usize, packet: Packet) {
-        let latency = self.latency();
+        let Some(open) = self.net.links.get(&link) else { return };
+        if open.silent {
+            if let Packet::Data(bytes) = &packet {
+                let length = bytes.len();
+                // nobody says that it has come
+                self.net.end(link, side).into_iter().for_each(|end| end.under_way += length);
+            }
+            return self.net.tidy(link);
+        }
+        let latency = self.latency(open.ends[side].machine, open.ends[1 - side].machine);
         let time = self.time;
         let Some(end) = self.net.end(link, side) else { return };
         if let Packet::Data(bytes) = &packet {
@@ -468,6 +478,33 @@ impl World {
         }
         self.lost(link, 0);
         self.lost(link, 1);
+    }
+
+    /// The process of a machine loses its connections, and nobody else hears of it.
+    pub(super) fn forget(&mut self, machine: usize) {
+        for (link, side) in self.net.ends_of(machine) {
+            if let Some(open) = self.net.links.get_mut(&link) {
+                open.silent = true;
+                for end in &mut open.ends {
+                    end.wire.clear();
+                    end.owed = 0;
+                }
+            }
+            self.lost(link, side);
+        }
+    }
+
+    /// What was sent into nothing reaches the other kernel again, which knows nothing of such a connection.
+    pub(super) fn find_out(&mut self) {
+        let silent = self.net.links.iter().filter(|(_, link)| link.silent);
+        let silent: Vec<u64> = silent.map(|(id, _)| *id).collect();
+        for link in silent {
+            let Some(open) = self.net.links.get_mut(&link) else { continue };
+            open.silent = false;
+            let waits = |side: &usize| open.ends[*side].open && open.ends[*side].under_way > 0;
+            let waiting: Vec<usize> = (0..2).filter(waits).collect();
+            waiting.into_iter().for_each(|side| self.lost(link, side));
+        }
     }
 
     /// Sends again what a cut or a dead computer has held back.
