@@ -246,6 +246,7 @@ impl World {
     pub(super) fn heal(&mut self) {
         self.say("everything is put right");
         self.mark(None, What::Healed, "everything is put right".to_owned());
+        self.client.meddles = false;
         self.net.cuts.clear();
         self.net.weather.clear();
         self.find_out();

@@ -127,16 +127,19 @@ fn given(plan: &Plan) -> Given {
     let may_be_alone = matches!(plan.scenario, Scenario::Random | Scenario::Handover | Scenario::Kf06);
     let acks = dice.pick(if may_be_alone { &sets[..] } else { &sets[1..] });
     let latency = dice.pick(&[(MS / 10, MS), (MS, 5 * MS), (MS / 10, 30 * MS)]);
-    let settings = Settings {
+    let mut settings = Settings {
         brokers: format!("flushDiskType={flush}\n{}{}", acks, plan.scenario.broker_lines()),
         controllers: format!("enableElectUncleanMaster={}\n", plan.scenario.is_unclean()),
         latency,
+        containers: false,
     };
     let (skew, pace_ms) = (dice.pick(&[0, 0, 20]), dice.pick(&[20, 60, 200]));
+    settings.containers = dice.one_in(4) && plan.scenario == Scenario::Random;
     let about = format!(
-        "seed {}: {}; {}; latency {} to {} us; clocks wrong by up to {skew} in a thousand; a message in {pace_ms} ms",
+        "seed {}: {}{}; {}; latency {} to {} us; clocks wrong by up to {skew} in a thousand; a message in {pace_ms} ms",
         plan.seed,
         plan.scenario.name(),
+        if settings.containers { ", brokers in containers" } else { "" },
         settings.brokers.trim().replace('\n', ", "),
         latency.0 / 1_000,
         latency.1 / 1_000
@@ -204,7 +207,7 @@ fn live(world: &mut World, scenario: Scenario, schedule: &Schedule, power: bool,
         return world.oracle.fail("nothing is acknowledged though nothing is wrong".to_owned());
     }
     if scenario == Scenario::Random {
-        world.client.elects = true;
+        world.client.meddles = true;
         world.await_faults(schedule);
         world.pass(schedule.ms);
     } else {

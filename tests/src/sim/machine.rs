@@ -1,14 +1,15 @@
 //! A computer with a process on it: disk, helper threads, clocks.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
+use sansmq_core::container::BrokerFile;
 use sansmq_core::raft::RaftWrite;
 use sansmq_core::time::{Mono, Now};
 use sansmq_core::wire::ConnId;
 use sansmq_host::{Completion, Node};
 use sansmq_store::disk::SimDisk;
-use sansmq_store::{Job, RaftDisk};
+use sansmq_store::{FileStore, Job, RaftDisk};
 
 use super::MS;
 use super::story::Seen;
@@ -21,6 +22,10 @@ pub enum Task {
     Job(usize, Job),
     Save(usize, u64, String, Bytes),
     Raft(usize, u64, RaftWrite),
+    /// Of a container: read a broker's file, open its store, close it.
+    Read(usize, String),
+    Open(usize, Box<BrokerFile>, String),
+    Close(usize, Box<FileStore>),
 }
 
 /// A helper thread: one task after the other.
@@ -58,6 +63,8 @@ pub struct Machine {
     pub backlog: VecDeque<Pending>,
     pub conns: BTreeMap<ConnId, (u64, usize)>,
     pub lanes: [Lane; LANES],
+    /// Listeners nobody serves any more.
+    pub unbound: BTreeSet<usize>,
     /// Nanoseconds a write to the disk takes, from and to.
     pub disk_ns: (u64, u64),
     /// What was last told of its process.
@@ -90,6 +97,7 @@ impl Machine {
             backlog: VecDeque::new(),
             conns: BTreeMap::new(),
             lanes: Default::default(),
+            unbound: BTreeSet::new(),
             disk_ns: (MS / 20, 2 * MS),
             seen: Seen::default(),
         }

@@ -7,6 +7,7 @@
 //! [`Report::trace`].
 //!
 //! - `machine`: a process on a computer with a disk, helper threads, a clock that is wrong and runs at its own speed
+//! - `container`: what a process with a broker container in it asks for beside
 //! - `net`: connections as TCP has them; a cut holds bytes back, a reset loses them
 //! - `clients`: producers, consumers and operators, on the wire; `ledger`: what they have sent
 //! - `faults`: what can go wrong; `swarm`: which kinds of it a history has; `schedule`: when they come;
@@ -17,6 +18,7 @@
 //! - `planted`: bugs that histories have to find
 
 mod clients;
+mod container;
 mod coverage;
 mod dice;
 mod examine;

@@ -83,10 +83,7 @@ impl World {
                     self.say(&text);
                 }
                 Output::Stopped => self.kill(machine),
-                other => {
-                    let text = format!("{} asked for what no broker or controller asks: {other:?}", machine);
-                    self.oracle.fail(text);
-                }
+                other => self.perform_for_container(machine, other),
             }
         }
     }
@@ -115,7 +112,7 @@ impl World {
         }
     }
 
-    fn hand(&mut self, machine: usize, lane: usize, task: Task) {
+    pub(super) fn hand(&mut self, machine: usize, lane: usize, task: Task) {
         self.machines[machine].lanes[lane].tasks.push_back(task);
         self.begin(machine, lane);
     }
@@ -162,8 +159,15 @@ impl World {
                 let result = disk.write(&group).map_err(|error| error.to_string());
                 Completion::RaftWritten { role, seq, result }
             }
+            Some(Task::Read(role, path)) => self.read_file(machine, role, path),
+            Some(Task::Open(role, file, canonical)) => self.open_store(machine, role, *file, canonical),
+            Some(Task::Close(role, mut store)) => {
+                store.close(host.now(self.time));
+                Completion::StoreClosed { role }
+            }
             None => return,
         };
+        let host = &mut self.machines[machine];
         if host.disk.is_off() {
             return self.drain(machine);
         }
@@ -182,6 +186,16 @@ impl World {
             }
             Completion::RaftWritten { role, seq, result } => {
                 self.tell(machine, Input::RaftWritten { role, seq, result });
+            }
+            Completion::FileRead { role, result } => self.tell(machine, Input::FileRead { role, result }),
+            Completion::StoreClosed { role } => self.tell(machine, Input::StoreClosed { role }),
+            Completion::Opened { role, result } => {
+                let host = &mut self.machines[machine];
+                let now = host.now(self.time);
+                if let Some(node) = &mut host.node {
+                    node.broker_opened(now, role, result);
+                }
+                self.drain(machine);
             }
             _ => {}
         }

@@ -2,20 +2,22 @@
 
 use std::sync::Arc;
 
+use sansmq_core::body::DataVersion;
 use sansmq_core::broker::Broker;
 pub use sansmq_core::broker::replicas::Replicas;
 use sansmq_core::config::{
-    AuthConfig, BrokerConfig, ControllerConfig, JraftConfig, MessageStoreConfig, NamesrvConfig,
-    NettyClientConfig, NettyServerConfig, Properties, Surroundings,
+    AuthConfig, BrokerConfig, BrokerContainerConfig, ContainerExtensions, ControllerConfig, JraftConfig,
+    MessageStoreConfig, NamesrvConfig, NettyClientConfig, NettyServerConfig, Properties, Surroundings,
 };
+use sansmq_core::container::{BrokerFile, ContainerSettings};
 use sansmq_core::controller::Member;
-use sansmq_core::node::{NodeConfig, Role};
+use sansmq_core::node::{NodeConfig, Opened, Role};
 use sansmq_core::time::Now;
 use sansmq_host::assemble::{self, BrokerSetup, NamesrvSetup};
 use sansmq_host::controller::{ControllerSetup, add_controller};
 use sansmq_host::{HostError, Node, Site, load};
 use sansmq_store::disk::SimDisk;
-use sansmq_store::{FileStore, RaftDisk};
+use sansmq_store::{FileStore, RaftDisk, atomic};
 
 use super::CONTROLLERS;
 
@@ -24,6 +26,9 @@ pub type AnyBroker = Broker<FileStore>;
 pub const NAMESRV_PORT: u16 = 9_876;
 pub const CONTROLLER_PORT: u16 = 9_878;
 pub const BROKER_PORT: u16 = 10_911;
+pub const CONTAINER_PORT: u16 = 10_811;
+/// Where a container finds what its broker is to be.
+pub const BROKER_FILE: &str = "/store/broker.conf";
 pub const BROKER_NAME: &str = "broker-a";
 
 #[must_use]
@@ -93,12 +98,9 @@ pub fn controller(
     Ok((node, raft))
 }
 
-/// A broker in controller mode.
-///
-/// # Errors
-/// What would keep the process from starting.
-pub fn broker(disk: &SimDisk, machine: usize, life: u64, extra: &str, now: Now) -> Result<Node, HostError> {
-    let text = format!(
+/// The file of a broker in controller mode.
+fn broker_file(machine: usize, extra: &str) -> String {
+    format!(
         "brokerClusterName=DefaultCluster\nbrokerName={BROKER_NAME}\nbrokerId=-1\nbrokerRole=SLAVE\n\
          listenPort={BROKER_PORT}\nhaListenPort={}\nbrokerIP1={ip}\nbrokerIP2={ip}\nstorePathRootDir=/store\n\
          storePathCommitLog=/store/commitlog\nnamesrvAddr={}\nenableControllerMode=true\ncontrollerAddr={}\n\
@@ -109,7 +111,15 @@ pub fn broker(disk: &SimDisk, machine: usize, life: u64, extra: &str, now: Now) 
         name_servers().join(";"),
         addresses(CONTROLLERS, CONTROLLER_PORT).join(";"),
         ip = ip(machine),
-    );
+    )
+}
+
+/// A broker in a process of its own.
+///
+/// # Errors
+/// What would keep the process from starting.
+pub fn broker(disk: &SimDisk, machine: usize, life: u64, extra: &str, now: Now) -> Result<Node, HostError> {
+    let text = broker_file(machine, extra);
     let host = host(machine);
     let mut setup = BrokerSetup {
         config: BrokerConfig::for_host(&host),
@@ -128,6 +138,56 @@ pub fn broker(disk: &SimDisk, machine: usize, life: u64, extra: &str, now: Now) 
     let mut node = Node::new(NodeConfig::default(), now);
     assemble::add_broker(&mut node, &site(disk, machine, life), setup, now)?;
     Ok(node)
+}
+
+/// A container that begins with the same broker, by its file.
+///
+/// # Errors
+/// What would keep the process from starting.
+pub fn container(disk: &SimDisk, machine: usize, extra: &str, now: Now) -> Result<Node, HostError> {
+    // a container looks whether there can be as many replicas as are asked for
+    let text = broker_file(machine, extra) + "totalReplicas=3\n";
+    // a disk that is dying has no container
+    let written = atomic::write_atomic_on(disk, BROKER_FILE.as_ref(), text.as_bytes());
+    written.map_err(HostError::ReadTable)?;
+    let host = host(machine);
+    let mut settings = ContainerSettings {
+        container: BrokerContainerConfig::for_host(&host),
+        extensions: ContainerExtensions::default(),
+        server: NettyServerConfig::default(),
+        client: NettyClientConfig::default(),
+        file: Properties::parse(&format!(
+            "listenPort={CONTAINER_PORT}\nbindAddress=0.0.0.0\nnamesrvAddr={}\n",
+            name_servers().join(";")
+        )),
+        path: None,
+        serialize_type: "JSON".to_owned(),
+        version: DataVersion::default(),
+    };
+    let file = settings.file.clone();
+    load::apply(
+        &mut [&mut settings.container, &mut settings.extensions, &mut settings.server, &mut settings.client],
+        &file,
+        "container.conf",
+    )?;
+    let mut node = Node::new(NodeConfig::default(), now);
+    sansmq_host::container::add(&mut node, settings, host, vec![BROKER_FILE.to_owned()]);
+    Ok(node)
+}
+
+/// Opens the store of a container's broker.
+///
+/// # Errors
+/// What keeps the broker from starting.
+pub fn open(
+    disk: &SimDisk,
+    (machine, life): (usize, u64),
+    file: BrokerFile,
+    canonical: String,
+    now: Now,
+) -> Result<Box<Opened<FileStore>>, String> {
+    let opened = assemble::open_broker(&site(disk, machine, life), file.into(), canonical, now);
+    opened.map(Box::new).map_err(|error| error.to_string())
 }
 
 /// The broker of a node.

@@ -42,12 +42,18 @@ impl World {
 
     /// A process has done something; if it is a broker's that changed what is promised, the invariants hear of it.
     pub(super) fn observe(&mut self, machine: usize) {
+        let life = self.incarnation(machine);
         let host = &self.machines[machine];
-        let Some(broker) = host.node.as_ref().and_then(setup::broker_of) else { return };
+        let Some(broker) = host.node.as_ref().and_then(setup::broker_of) else {
+            if std::mem::take(&mut self.seen[machine]) != Seen::default() {
+                self.departures[machine] += 1;
+            }
+            return;
+        };
         let progress = broker.log_progress();
         let role = broker.replicas().and_then(|replicas| replicas.role());
         let seen = Seen {
-            life: host.life,
+            life,
             epoch: role.map_or(0, |role| role.epoch),
             master: role.is_some_and(|role| role.is_master()),
             max: progress.max,
@@ -73,6 +79,12 @@ impl World {
             log: &StoreLog(store),
         };
         self.oracle.stands(self.time, &standing);
+    }
+
+    /// A number that no other broker of this machine has had, in this process or another.
+    pub(super) fn incarnation(&self, machine: usize) -> u64 {
+        let departures = self.departures.get(machine).copied().unwrap_or(0);
+        self.machines[machine].life + (departures << 32)
     }
 
     /// A broker hands answers for the clients to its socket.

@@ -65,6 +65,8 @@ pub struct Settings {
     pub controllers: String,
     /// Nanoseconds bytes travel, from and to.
     pub latency: (u64, u64),
+    /// The brokers live in containers.
+    pub containers: bool,
 }
 
 pub struct World {
@@ -79,6 +81,8 @@ pub struct World {
     pub(super) oracle: Oracle,
     /// Of every broker, what the invariants know.
     pub(super) seen: [Seen; CLIENT],
+    /// How often a broker went while its process lived on.
+    pub(super) departures: [u64; CLIENT],
     pub(super) settings: Settings,
     /// Until then another fault could take the last copy of something.
     pub(super) fragile_until: u64,
@@ -121,6 +125,7 @@ impl World {
             client: Client::new(),
             oracle: Oracle::default(),
             seen: Default::default(),
+            departures: Default::default(),
             settings,
             fragile_until: 0,
             steps: 0,
@@ -252,7 +257,11 @@ impl World {
         let back = self.time + self.latency(to, from);
         let node = self.machines[to].node.as_ref();
         let suffix = format!(":{port}");
-        let listener = node.and_then(|node| node.listeners().iter().position(|l| l.bind.ends_with(&suffix)));
+        let unbound = &self.machines[to].unbound;
+        let listener = node.and_then(|node| {
+            let mut all = node.listeners().iter().enumerate();
+            all.find(|(at, l)| l.bind.ends_with(&suffix) && !unbound.contains(at)).map(|(at, _)| at)
+        });
         match listener {
             Some(listener) => {
                 let target = (to, self.machines[to].life);
@@ -548,6 +557,8 @@ impl World {
             let extra = &self.settings.controllers;
             setup::controller(&host.disk, machine, host.life, extra, now)
                 .map(|(node, raft)| (node, Some(raft)))
+        } else if self.settings.containers {
+            setup::container(&host.disk, machine, &self.settings.brokers, now).map(|node| (node, None))
         } else {
             setup::broker(&host.disk, machine, host.life, &self.settings.brokers, now)
                 .map(|node| (node, None))
@@ -608,6 +619,7 @@ impl World {
         host.inbox.clear();
         host.backlog.clear();
         host.lanes = [(); LANES].map(|()| Lane::default());
+        host.unbound.clear();
         host.seen = Default::default();
     }
 

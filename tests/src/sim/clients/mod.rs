@@ -118,8 +118,10 @@ pub struct Client {
     /// Produce and administer; consume.
     pub busy: bool,
     reads: bool,
-    /// Operators hand the mastership about.
-    pub elects: bool,
+    /// Operators hand the mastership about, and take brokers out of containers.
+    pub meddles: bool,
+    /// A broker that was taken out of its container, and when it is to come back.
+    away: Option<(usize, u64)>,
     apps: Vec<App>,
     /// By connection: its application.
     links: BTreeMap<u64, usize>,
@@ -155,7 +157,8 @@ impl Client {
         Client {
             busy: false,
             reads: false,
-            elects: false,
+            meddles: false,
+            away: None,
             apps: ids.into_iter().map(|id| App { id, ..App::default() }).collect(),
             links: BTreeMap::new(),
             buffers: BTreeMap::new(),

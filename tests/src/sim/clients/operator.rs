@@ -7,10 +7,11 @@ use sansmq_core::wire::{Command, Ext};
 use super::{Call, OPERATOR, requests};
 use crate::sim::invariants::Fact;
 use crate::sim::world::World;
-use crate::sim::{CONTROLLERS, MS, setup};
+use crate::sim::{BROKERS, CONTROLLERS, MS, setup};
 
 impl World {
     pub(super) fn administer(&mut self) {
+        self.bring_back();
         if self.client.next_topic > self.time {
             return;
         }
@@ -20,7 +21,8 @@ impl World {
             3 => self.delete_topic(),
             4 => self.change_settings(),
             5 => self.throw_away(),
-            6 if self.client.elects => self.ask_for_master(),
+            6 if self.client.meddles => self.ask_for_master(),
+            7 if self.client.meddles => self.take_out(),
             _ => {}
         }
     }
@@ -70,6 +72,34 @@ impl World {
         self.order(&master, Command::request(code, Ext::new()));
     }
 
+    /// A broker leaves its container, for a while.
+    fn take_out(&mut self) {
+        if !self.settings.containers || self.client.away.is_some() {
+            return;
+        }
+        let machine = BROKERS.start + self.dice.workload.roll(BROKERS.len() as u64) as usize;
+        let back = self.time + self.dice.workload.between(100, 4_000) * MS;
+        self.client.away = Some((machine, back));
+        self.say(&format!("the broker of container {machine} is to go"));
+        let fields = Ext::new()
+            .with("brokerClusterName", "DefaultCluster")
+            .with("brokerName", setup::BROKER_NAME)
+            .with("brokerId", -1);
+        self.order(&container(machine), Command::request(request::REMOVE_BROKER, fields));
+    }
+
+    /// It is asked for until it is there.
+    fn bring_back(&mut self) {
+        let Some((machine, at)) = self.client.away.filter(|(_, at)| *at <= self.time) else { return };
+        if self.broker(machine).is_some() {
+            self.client.away = None;
+            return;
+        }
+        self.client.away = Some((machine, at.max(self.time) + 500 * MS));
+        let fields = Ext::new().with("configPath", setup::BROKER_FILE);
+        self.order(&container(machine), Command::request(request::ADD_BROKER, fields));
+    }
+
     /// Another master, by the word of whichever controller is asked.
     fn ask_for_master(&mut self) {
         let controllers: Vec<usize> = CONTROLLERS.collect();
@@ -82,4 +112,9 @@ impl World {
             .with("designateElect", true);
         self.order(&addr, Command::request(request::CONTROLLER_ELECT_MASTER, fields));
     }
+}
+
+/// Where a container listens.
+fn container(machine: usize) -> String {
+    format!("{}:{}", setup::ip(machine), setup::CONTAINER_PORT)
 }

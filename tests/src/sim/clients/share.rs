@@ -115,7 +115,8 @@ impl World {
         };
         // a lock of somebody who is not the master any more is none
         let addr = self.address_of(app, link);
-        let by = self.net.links.get(&link).map(|link| (link.ends[1].machine, link.ends[1].life));
+        let by = self.net.links.get(&link).map(|link| link.ends[1].machine);
+        let by = by.map(|machine| (machine, self.incarnation(machine)));
         let Some(by) = by.filter(|_| addr.is_some() && addr == self.client.apps[app].target) else { return };
         let text = String::from_utf8_lossy(&answer.body).replacen("lockOKMQSet", "mqSet", 1);
         let granted: LockBatch = json::from_slice(text.as_bytes()).unwrap_or_default();
