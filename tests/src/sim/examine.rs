@@ -17,15 +17,22 @@ use crate::messages::{Pull, ext};
 impl World {
     /// The machine that is master, with every replica in its set, all of the same epoch.
     pub fn whole(&self) -> Option<usize> {
+        if self.settings.containers && self.whole_set(setup::NEIGHBOUR).is_none() {
+            return None;
+        }
+        self.whole_set(setup::MAIN)
+    }
+
+    fn whole_set(&self, wanted: setup::Set) -> Option<usize> {
         let role = |machine: usize| {
             let node = self.machines[machine].node.as_ref()?;
-            setup::broker_of(node)?.replicas()?.role().cloned()
+            setup::broker_in(node, wanted)?.replicas()?.role().cloned()
         };
         let roles: Vec<_> = BROKERS.map(role).collect::<Option<_>>()?;
         let epoch = roles.iter().map(|role| role.epoch).max()?;
         let master = BROKERS.zip(&roles).find(|(_, role)| role.is_master() && role.epoch == epoch)?.0;
         let node = self.machines[master].node.as_ref()?;
-        let set = setup::broker_of(node)?.replicas()?.sync_state_set().1.len();
+        let set = setup::broker_in(node, wanted)?.replicas()?.sync_state_set().1.len();
         (roles.iter().all(|role| role.epoch == epoch) && set == BROKERS.len()).then_some(master)
     }
 
@@ -89,6 +96,9 @@ impl World {
         }
         self.examine_topics(&addr);
         self.compare_logs(master);
+        if let Some(neighbour) = self.whole_set(setup::NEIGHBOUR) {
+            self.examine_neighbour(neighbour);
+        }
     }
 
     /// No group is behind the end of a queue, or before where it certainly was.

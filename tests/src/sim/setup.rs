@@ -27,9 +27,24 @@ pub const NAMESRV_PORT: u16 = 9_876;
 pub const CONTROLLER_PORT: u16 = 9_878;
 pub const BROKER_PORT: u16 = 10_911;
 pub const CONTAINER_PORT: u16 = 10_811;
-/// Where a container finds what its broker is to be.
-pub const BROKER_FILE: &str = "/store/broker.conf";
 pub const BROKER_NAME: &str = "broker-a";
+
+/// A set of brokers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Set {
+    pub name: &'static str,
+    pub port: u16,
+    root: &'static str,
+    /// Where a container finds what its broker is to be.
+    pub file: &'static str,
+}
+
+/// The one everything is about.
+pub const MAIN: Set =
+    Set { name: BROKER_NAME, port: BROKER_PORT, root: "/store", file: "/store/broker.conf" };
+/// Another, in the same containers.
+pub const NEIGHBOUR: Set =
+    Set { name: "broker-b", port: 10_931, root: "/store-b", file: "/store-b/broker.conf" };
 
 #[must_use]
 pub fn ip(machine: usize) -> String {
@@ -99,15 +114,16 @@ pub fn controller(
 }
 
 /// The file of a broker in controller mode.
-fn broker_file(machine: usize, extra: &str) -> String {
+fn broker_file(set: Set, machine: usize, extra: &str) -> String {
+    let Set { name, port, root, .. } = set;
     format!(
-        "brokerClusterName=DefaultCluster\nbrokerName={BROKER_NAME}\nbrokerId=-1\nbrokerRole=SLAVE\n\
-         listenPort={BROKER_PORT}\nhaListenPort={}\nbrokerIP1={ip}\nbrokerIP2={ip}\nstorePathRootDir=/store\n\
-         storePathCommitLog=/store/commitlog\nnamesrvAddr={}\nenableControllerMode=true\ncontrollerAddr={}\n\
+        "brokerClusterName=DefaultCluster\nbrokerName={name}\nbrokerId=-1\nbrokerRole=SLAVE\n\
+         listenPort={port}\nhaListenPort={}\nbrokerIP1={ip}\nbrokerIP2={ip}\nstorePathRootDir={root}\n\
+         storePathCommitLog={root}/commitlog\nnamesrvAddr={}\nenableControllerMode=true\ncontrollerAddr={}\n\
          mappedFileSizeCommitLog=32768\nmappedFileSizeConsumeQueue=2000\nmaxHashSlotNum=10\nmaxIndexNum=50\n\
          mappedFileSizeTimerLog=5200\nmaxMessageSize=4096\ntransactionTimeOut=2000\n\
          transactionCheckInterval=1000\ntransactionCheckMax=1000\n{extra}",
-        BROKER_PORT + 1,
+        port + 1,
         name_servers().join(";"),
         addresses(CONTROLLERS, CONTROLLER_PORT).join(";"),
         ip = ip(machine),
@@ -119,7 +135,7 @@ fn broker_file(machine: usize, extra: &str) -> String {
 /// # Errors
 /// What would keep the process from starting.
 pub fn broker(disk: &SimDisk, machine: usize, life: u64, extra: &str, now: Now) -> Result<Node, HostError> {
-    let text = broker_file(machine, extra);
+    let text = broker_file(MAIN, machine, extra);
     let host = host(machine);
     let mut setup = BrokerSetup {
         config: BrokerConfig::for_host(&host),
@@ -140,16 +156,17 @@ pub fn broker(disk: &SimDisk, machine: usize, life: u64, extra: &str, now: Now) 
     Ok(node)
 }
 
-/// A container that begins with the same broker, by its file.
+/// A container that begins with the same broker and one of the other set, by their files.
 ///
 /// # Errors
 /// What would keep the process from starting.
 pub fn container(disk: &SimDisk, machine: usize, extra: &str, now: Now) -> Result<Node, HostError> {
     // a container looks whether there can be as many replicas as are asked for
-    let text = broker_file(machine, extra) + "totalReplicas=3\n";
-    // a disk that is dying has no container
-    let written = atomic::write_atomic_on(disk, BROKER_FILE.as_ref(), text.as_bytes());
-    written.map_err(HostError::ReadTable)?;
+    for set in [MAIN, NEIGHBOUR] {
+        let text = broker_file(set, machine, extra) + "totalReplicas=3\n";
+        let written = atomic::write_atomic_on(disk, set.file.as_ref(), text.as_bytes());
+        written.map_err(HostError::ReadTable)?;
+    }
     let host = host(machine);
     let mut settings = ContainerSettings {
         container: BrokerContainerConfig::for_host(&host),
@@ -171,7 +188,12 @@ pub fn container(disk: &SimDisk, machine: usize, extra: &str, now: Now) -> Resul
         "container.conf",
     )?;
     let mut node = Node::new(NodeConfig::default(), now);
-    sansmq_host::container::add(&mut node, settings, host, vec![BROKER_FILE.to_owned()]);
+    sansmq_host::container::add(
+        &mut node,
+        settings,
+        host,
+        [MAIN, NEIGHBOUR].map(|set| set.file.to_owned()).to_vec(),
+    );
     Ok(node)
 }
 
@@ -190,10 +212,19 @@ pub fn open(
     opened.map(Box::new).map_err(|error| error.to_string())
 }
 
-/// The broker of a node.
+/// The broker of a node, of the set everything is about.
 #[must_use]
 pub fn broker_of(node: &Node) -> Option<&AnyBroker> {
-    node.roles().iter().find_map(|role| if let Role::Broker(broker) = role { Some(&**broker) } else { None })
+    broker_in(node, MAIN)
+}
+
+/// The broker of a node that belongs to a set.
+#[must_use]
+pub fn broker_in(node: &Node, set: Set) -> Option<&AnyBroker> {
+    node.roles().iter().find_map(|role| match role {
+        Role::Broker(broker) if broker.settings().broker.broker_name == set.name => Some(&**broker),
+        _ => None,
+    })
 }
 
 /// The controller of a node.

@@ -653,8 +653,9 @@ impl World {
 
 fn empty_disk(seed: u64) -> SimDisk {
     let disk = SimDisk::new(SimConfig { seed, ..SimConfig::default() });
-    let root = std::path::Path::new("/store");
-    let made = disk.create_dir(root).and_then(|()| disk.sync_dir(std::path::Path::new("/")));
+    let roots = ["/store", "/store-b"].map(std::path::Path::new);
+    let made = roots.into_iter().try_for_each(|root| disk.create_dir(root));
+    let made = made.and_then(|()| disk.sync_dir(std::path::Path::new("/")));
     assert!(made.is_ok(), "an empty disk takes a directory");
     disk
 }

@@ -6,6 +6,7 @@
 //! - `operator`: what administrators do
 
 mod member;
+mod neighbour;
 mod operator;
 mod producer;
 mod pull;
@@ -24,6 +25,7 @@ use super::invariants::Place;
 use super::world::{Event, World};
 use super::{MS, setup};
 use member::Member;
+use neighbour::Neighbour;
 use producer::Producer;
 use requests::HalfPlace;
 use wire::Way;
@@ -53,6 +55,10 @@ pub enum Call {
     },
     End {
         message: u64,
+    },
+    Neighbour {
+        message: u64,
+        queue: usize,
     },
     Route,
     Beat,
@@ -120,8 +126,8 @@ pub struct Client {
     reads: bool,
     /// Operators hand the mastership about, and take brokers out of containers.
     pub meddles: bool,
-    /// A broker that was taken out of its container, and when it is to come back.
-    away: Option<(usize, u64)>,
+    /// Brokers that were taken out of their containers, and when to look whether they are back.
+    away: Vec<(usize, setup::Set, u64)>,
     apps: Vec<App>,
     /// By connection: its application.
     links: BTreeMap<u64, usize>,
@@ -132,6 +138,7 @@ pub struct Client {
     members: Vec<Member>,
     /// Open half messages, by number.
     halves: BTreeMap<u64, HalfPlace>,
+    neighbour: Neighbour,
     topics: u64,
     next_topic: u64,
     /// The next look is planned.
@@ -147,18 +154,19 @@ pub struct Client {
 const SENDER: usize = 0;
 const PAYER: usize = 1;
 pub const OPERATOR: usize = 2;
+const NEIGHBOUR: usize = 3;
 
 impl Client {
     #[must_use]
     pub fn new() -> Self {
-        let mut ids = vec!["sender", "payer", "operator"];
+        let mut ids = vec!["sender", "payer", "operator", "neighbour"];
         let members = member::all(ids.len());
         ids.extend(members.iter().map(|member| member.name));
         Client {
             busy: false,
             reads: false,
             meddles: false,
-            away: None,
+            away: Vec::new(),
             apps: ids.into_iter().map(|id| App { id, ..App::default() }).collect(),
             links: BTreeMap::new(),
             buffers: BTreeMap::new(),
@@ -167,6 +175,7 @@ impl Client {
             producers: producer::all(),
             members,
             halves: BTreeMap::new(),
+            neighbour: Neighbour::default(),
             topics: 0,
             next_topic: 0,
             awake: false,
@@ -205,6 +214,7 @@ impl World {
             for producer in 0..self.client.producers.len() {
                 self.produce(producer);
             }
+            self.produce_beside();
             self.administer();
         }
         if self.client.reads {
@@ -232,6 +242,9 @@ impl World {
     /// Looks for the master, and tells it that the application lives.
     fn keep_in_touch(&mut self, app: usize) {
         let now = self.time;
+        if app == NEIGHBOUR && !self.settings.containers {
+            return;
+        }
         let own = &mut self.client.apps[app];
         if !own.routing && own.next_route <= now {
             own.routing = true;
@@ -255,7 +268,9 @@ impl World {
     fn routed(&mut self, app: usize, answer: Option<Command>) {
         let master = answer.filter(|answer| answer.code == 0).and_then(|answer| {
             let route: TopicRouteData = json::from_slice(&answer.body).ok()?;
-            route.broker_datas.first()?.broker_addrs.get(&0).cloned()
+            let set = if app == NEIGHBOUR { setup::NEIGHBOUR } else { setup::MAIN };
+            let data = route.broker_datas.iter().find(|data| data.broker_name == set.name)?;
+            data.broker_addrs.get(&0).cloned()
         });
         let own = &mut self.client.apps[app];
         own.routing = false;
@@ -290,6 +305,7 @@ impl World {
             Call::Send { producer, messages } => {
                 self.sent(producer, app, &asked.addr, &messages, answer);
             }
+            Call::Neighbour { message, queue } => self.sent_beside(message, queue, answer),
             Call::End { message } => self.ended(app, message, answer),
             Call::Route => self.routed(app, answer),
             Call::Beat => {

@@ -21,6 +21,8 @@ impl World {
             3 => self.delete_topic(),
             4 => self.change_settings(),
             5 => self.throw_away(),
+            // not while the last copy of something may be at stake
+            6 | 7 if self.time < self.fragile_until => {}
             6 if self.client.meddles => self.ask_for_master(),
             7 if self.client.meddles => self.take_out(),
             _ => {}
@@ -74,30 +76,36 @@ impl World {
 
     /// A broker leaves its container, for a while.
     fn take_out(&mut self) {
-        if !self.settings.containers || self.client.away.is_some() {
+        if !self.settings.containers {
             return;
         }
+        let set = self.dice.workload.pick(&[setup::MAIN, setup::NEIGHBOUR]);
         let machine = BROKERS.start + self.dice.workload.roll(BROKERS.len() as u64) as usize;
         let back = self.time + self.dice.workload.between(100, 4_000) * MS;
-        self.client.away = Some((machine, back));
-        self.say(&format!("the broker of container {machine} is to go"));
+        self.client.away.retain(|(at, of, _)| *at != machine || *of != set);
+        self.client.away.push((machine, set, back));
+        self.say(&format!("{} of container {machine} is to go", set.name));
         let fields = Ext::new()
             .with("brokerClusterName", "DefaultCluster")
-            .with("brokerName", setup::BROKER_NAME)
+            .with("brokerName", set.name)
             .with("brokerId", -1);
         self.order(&container(machine), Command::request(request::REMOVE_BROKER, fields));
     }
 
-    /// It is asked for until it is there.
+    /// It is asked for whenever it is not there: the order to go may take effect late.
     fn bring_back(&mut self) {
-        let Some((machine, at)) = self.client.away.filter(|(_, at)| *at <= self.time) else { return };
-        if self.broker(machine).is_some() {
-            self.client.away = None;
-            return;
+        for index in 0..self.client.away.len() {
+            let (machine, set, at) = self.client.away[index];
+            if at > self.time {
+                continue;
+            }
+            self.client.away[index].2 = self.time + 500 * MS;
+            let node = self.machines[machine].node.as_ref();
+            if node.is_none_or(|node| setup::broker_in(node, set).is_none()) {
+                let fields = Ext::new().with("configPath", set.file);
+                self.order(&container(machine), Command::request(request::ADD_BROKER, fields));
+            }
         }
-        self.client.away = Some((machine, at.max(self.time) + 500 * MS));
-        let fields = Ext::new().with("configPath", setup::BROKER_FILE);
-        self.order(&container(machine), Command::request(request::ADD_BROKER, fields));
     }
 
     /// Another master, by the word of whichever controller is asked.
