@@ -43,7 +43,9 @@ impl World {
         (own.busy, own.next_at) = (false, self.time + pace * MS);
         match answer.filter(|answer| answer.code == 0).and_then(|answer| number(&answer, "queueOffset")) {
             Some(offset) => {
-                if let Some(other) = own.kept.insert((queue, offset), message) {
+                if let Some(other) = own.kept.insert((queue, offset), message)
+                    && !self.oracle.may_lose
+                {
                     self.oracle.fail(format!("neighbour: {other} and {message} at {queue}/{offset}"));
                 }
             }
@@ -68,6 +70,9 @@ impl World {
             }
         }
         let kept = std::mem::take(&mut self.client.neighbour.kept);
+        if self.oracle.may_lose {
+            return;
+        }
         for (place, message) in kept {
             let body = super::super::ledger::body_of(message);
             if found.get(&place).is_none_or(|found| *found != body.as_bytes()) {
