@@ -121,6 +121,15 @@ fn sectors(from: usize, to: usize) -> std::ops::Range<usize> {
     from / SECTOR..to.div_ceil(SECTOR)
 }
 
+/// Gives a durable file its size. A large one that holds nothing yet costs nothing.
+fn grow(durable: &mut Vec<u8>, len: usize) {
+    if durable.is_empty() {
+        *durable = vec![0; len];
+    } else {
+        durable.resize(len, 0);
+    }
+}
+
 impl State {
     pub fn new(config: SimConfig) -> Self {
         State {
@@ -222,7 +231,7 @@ impl State {
             state.modified_ms = wall_ms;
         }
         if !fails {
-            state.durable.resize(state.memory.len(), 0);
+            grow(&mut state.durable, state.memory.len());
             dirty.into_iter().for_each(|sector| self.write_sector(file, sector));
             return Ok(());
         }
@@ -455,7 +464,7 @@ impl State {
             if let Some(file) = self.files.get_mut(&number)
                 && grows
             {
-                file.durable.resize(file.memory.len(), 0);
+                grow(&mut file.durable, file.memory.len());
             }
             for sector in self.dirty(number, 0, usize::MAX) {
                 if self.roll(4) < odds {
