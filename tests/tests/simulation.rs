@@ -67,6 +67,11 @@ fn kf_06_two_masters_never_both_acknowledge() {
 }
 
 #[test]
+fn kf_10_what_a_replica_acknowledges_is_on_its_disk() {
+    scenario_of(Scenario::Kf10, FEW);
+}
+
+#[test]
 fn kf_12_the_replica_that_is_behind_is_not_elected() {
     scenario(Scenario::Kf12);
 }

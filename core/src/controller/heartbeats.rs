@@ -7,7 +7,6 @@ use super::machine::Controller;
 use super::proposals::Waiter;
 use super::requests;
 use super::state::ControllerState;
-use crate::planted;
 use crate::time::{Mono, Now};
 use crate::wire::code::response;
 use crate::wire::headers::controller::ControllerHeartbeat;
@@ -69,11 +68,6 @@ impl Controller {
         }
         let to = ReplyTo::new(peer.conn, frame);
         self.asked.push(Asked { to, broker, heard: now.mono, timeout_ms });
-        if planted::is("lease-unproved") {
-            let asked = std::mem::take(&mut self.asked);
-            self.renew(now.mono, state, asked);
-            return None;
-        }
         self.next_barrier(now.mono);
         None
     }

@@ -115,7 +115,9 @@ struct Given {
 
 fn given(plan: &Plan) -> Given {
     let mut dice = Dice::named(plan.seed, "settings");
-    let power = dice.one_in(2) || plan.only.is_some_and(|only| only.that_spare_memory().is_empty());
+    let power = dice.one_in(2)
+        || plan.scenario == Scenario::Kf10
+        || plan.only.is_some_and(|only| only.that_spare_memory().is_empty());
     let flush = if power { "SYNC_FLUSH" } else { "ASYNC_FLUSH" };
     let sets = [
         "",

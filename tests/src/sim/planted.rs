@@ -6,6 +6,7 @@
 
 use super::history::{Plan, Report};
 use super::scenarios::Scenario;
+use super::swarm::Classes;
 use super::tally::run_many;
 
 /// A bug that can be planted.
@@ -16,25 +17,32 @@ pub struct Planted {
     pub does: &'static str,
     /// Where it is planted.
     pub file: &'static str,
-    /// The histories that are to find it.
+    /// The histories that are to find it, and the classes of faults they have instead of those the seed chooses.
     pub scenario: Scenario,
+    pub only: Option<&'static str>,
 }
 
 /// Histories a bug is given.
 pub const LIMIT: u64 = 2_000;
 
 const fn bug(name: &'static str, file: &'static str, does: &'static str) -> Planted {
-    Planted { name, does, file, scenario: Scenario::Random }
+    Planted { name, does, file, scenario: Scenario::Random, only: None }
 }
 
-pub const ALL: [Planted; 23] = [
+pub const ALL: [Planted; 21] = [
     bug("early-ack", "core/src/broker/waiting.rs", "a send is acknowledged before replicas have it"),
-    bug(
-        "acked-from-memory",
-        "core/src/broker/ha/replica.rs",
-        "a replica acknowledges what it has not flushed",
-    ),
-    bug("skipped-fsync", "store/src/jobs.rs", "a flush of the log says that it is done, and is not"),
+    Planted {
+        scenario: Scenario::Kf10,
+        ..bug(
+            "acked-from-memory",
+            "core/src/broker/ha/replica.rs",
+            "a replica acknowledges what it has not flushed",
+        )
+    },
+    Planted {
+        only: Some("power,slow"),
+        ..bug("skipped-fsync", "store/src/jobs.rs", "a flush of the log says that it is done, and is not")
+    },
     bug("confirm-alone", "core/src/ha/sync_set.rs", "the confirm offset follows the master's own log"),
     bug("seen-early", "core/src/broker/mod.rs", "consumers see what is not confirmed"),
     bug("shrunk-set-early", "core/src/ha/sync_set.rs", "a smaller set counts when it is asked for (KF-04)"),
@@ -64,14 +72,6 @@ pub const ALL: [Planted; 23] = [
         "a master acknowledges without a lease (KF-06)",
     ),
     Planted {
-        scenario: Scenario::Kf06,
-        ..bug(
-            "lease-unproved",
-            "core/src/controller/heartbeats.rs",
-            "a controller gives leases without a majority",
-        )
-    },
-    Planted {
         scenario: Scenario::Handover,
         ..bug(
             "handover-at-once",
@@ -79,21 +79,28 @@ pub const ALL: [Planted; 23] = [
             "a new master does not await the old lease",
         )
     },
-    bug("vote-in-memory", "core/src/raft/storage.rs", "a controller votes before its vote is on disk"),
-    bug("raft-log-unsynced", "store/src/raft/mod.rs", "entries of the controllers' log are not flushed"),
+    Planted {
+        only: Some("power,crash"),
+        ..bug("vote-in-memory", "core/src/raft/storage.rs", "a controller votes before its vote is on disk")
+    },
+    Planted {
+        only: Some("power,crash"),
+        ..bug("raft-log-unsynced", "store/src/raft/mod.rs", "entries of the controllers' log are not flushed")
+    },
     bug("cut-too-late", "core/src/ha/epoch.rs", "a log is cut where its own epoch ends, not the master's"),
     bug(
         "end-is-trusted",
         "core/src/ha/slave.rs",
         "a replica goes on where it ends, without comparing epochs",
     ),
-    bug("cut-in-memory", "store/src/mapped.rs", "what is cut off the log stays on the device (KF-01)"),
-    bug("torn-tail", "store/src/recovery.rs", "recovery keeps records that do not match their checksum"),
-    bug(
-        "queues-uncut",
-        "store/src/file_store/replica.rs",
-        "entries of what was cut stay in the queues (KF-15)",
-    ),
+    Planted {
+        scenario: Scenario::Kf01,
+        ..bug("cut-in-memory", "store/src/mapped.rs", "what is cut off the log stays on the device (KF-01)")
+    },
+    Planted {
+        only: Some("power,slow"),
+        ..bug("torn-tail", "store/src/recovery.rs", "recovery keeps records that do not match their checksum")
+    },
     bug(
         "topic-alone",
         "core/src/broker/metadata/serve.rs",
@@ -122,12 +129,19 @@ pub struct Caught {
 /// Plants a bug and lives histories like this one, with seeds that count up, until one is broken.
 #[must_use]
 pub fn hunt(bug: Planted, like: &Plan, limit: u64, threads: u64) -> Option<Caught> {
+    let only = bug.only.and_then(|names| Classes::parse(names).ok());
     let group = threads * 4;
     let mut lived = 0;
     while lived < limit {
         let count = group.min(limit - lived);
         let seed = like.seed.wrapping_add(lived);
-        let plan = Plan { seed, scenario: bug.scenario, planted: Some(bug.name), ..like.clone() };
+        let plan = Plan {
+            seed,
+            scenario: bug.scenario,
+            only: only.or(like.only),
+            planted: Some(bug.name),
+            ..like.clone()
+        };
         let first = run_many(&plan, count, threads, &|_| {}).failed.into_iter().next();
         if let Some(report) = first {
             return Some(Caught { histories: report.seed.wrapping_sub(like.seed) + 1, report });
@@ -151,6 +165,7 @@ mod tests {
                 panic!("{} is missing", bug.file)
             };
             assert!(text.contains(&format!("planted::is(\"{}\")", bug.name)), "{} in {}", bug.name, bug.file);
+            assert!(bug.only.is_none_or(|names| Classes::parse(names).is_ok()), "{}", bug.name);
             assert!(!names.contains(&bug.name) && named(bug.name).is_some(), "{} twice", bug.name);
             names.push(bug.name);
         }

@@ -20,6 +20,7 @@ pub enum Scenario {
     Kf04,
     Kf05,
     Kf06,
+    Kf10,
     Kf12,
     Kf13,
     Kf15,
@@ -32,13 +33,14 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    pub const ALL: [(&'static str, Scenario); 15] = [
+    pub const ALL: [(&'static str, Scenario); 16] = [
         ("random", Scenario::Random),
         ("kf-01", Scenario::Kf01),
         ("kf-02", Scenario::Kf02),
         ("kf-04", Scenario::Kf04),
         ("kf-05", Scenario::Kf05),
         ("kf-06", Scenario::Kf06),
+        ("kf-10", Scenario::Kf10),
         ("kf-12", Scenario::Kf12),
         ("kf-13", Scenario::Kf13),
         ("kf-15", Scenario::Kf15),
@@ -170,6 +172,16 @@ impl World {
                 }
                 let ms = self.dice.scenario.between(3_000, 9_000);
                 self.pass(ms);
+            }
+            Scenario::Kf10 => {
+                // The power fails everywhere while replicas' disks are slow, and the master comes back last: what it has
+                // acknowledged must be on their disks, not only in their memory.
+                slaves.iter().for_each(|slave| self.strike(Fault::SlowDisk(*slave, 200)));
+                let ms = self.dice.scenario.between(500, 3_000);
+                self.pass(ms);
+                let down = |machine| if machine == master { 12_000 } else { 300 };
+                self.strike(Fault::Blackout((0..CLIENT).map(down).collect()));
+                self.pass(11_000);
             }
             Scenario::Kf12 => {
                 // One replica stays behind; the others die. It must not be elected.
