@@ -11,7 +11,6 @@ use crate::sim::{BROKERS, CONTROLLERS, MS, setup};
 
 impl World {
     pub(super) fn administer(&mut self) {
-        self.bring_back();
         if self.client.next_topic > self.time {
             return;
         }
@@ -93,7 +92,7 @@ impl World {
     }
 
     /// It is asked for whenever it is not there: the order to go may take effect late.
-    fn bring_back(&mut self) {
+    pub(super) fn bring_back(&mut self) {
         for index in 0..self.client.away.len() {
             let (machine, set, at) = self.client.away[index];
             if at > self.time {
