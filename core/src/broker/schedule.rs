@@ -17,6 +17,8 @@ use crate::time::{Mono, Now, earliest};
 const BATCH: usize = 128;
 /// A delivery that failed is tried again after this long.
 const RETRY_MS: u64 = 10_000;
+/// Clocks of brokers that take each other's place may differ by this much; a delay lasts so much longer then.
+const SKEW_MS: i64 = 60_000;
 
 json_struct! {
     /// `delayOffset.json`: level -> next queue offset to deliver.
@@ -32,6 +34,27 @@ struct Level {
     delay_ms: i64,
     /// When to look at the level's queue again; `None` while it is empty.
     due: Option<Mono>,
+    /// The first message whose time is too far away: when that was noticed, and its time.
+    far: Option<(Mono, i64)>,
+}
+
+impl Level {
+    /// Milliseconds until a message is due; 0 or less if it is.
+    ///
+    /// A time further away than the delay comes from a clock that was ahead of this one. By how much is not known, nor how
+    /// much of the delay is over; the reference delivers at once then. Here a delay is never cut short: what is about as far
+    /// away as it should be waits for its time, and what is much further (somebody has set the clock back) for all of the delay
+    /// again, one message as long after the other as they came.
+    fn wait(&mut self, now: Now, due_ms: i64) -> i64 {
+        let wait = due_ms.saturating_sub(now.wall_ms);
+        if wait <= self.delay_ms.saturating_add(SKEW_MS) {
+            self.far = None;
+            return wait;
+        }
+        let (noticed, first) = *self.far.get_or_insert((now.mono, due_ms));
+        let over = i64::try_from(now.mono.ms_since(noticed)).unwrap_or(i64::MAX);
+        self.delay_ms.saturating_add(due_ms.saturating_sub(first).max(0)).saturating_sub(over)
+    }
 }
 
 /// Progress of all levels.
@@ -56,7 +79,8 @@ enum Step {
 
 impl Schedule {
     pub fn new(levels: &[i64], stored: DelayOffsets, now: Now) -> Self {
-        let levels = levels.iter().map(|delay_ms| Level { delay_ms: *delay_ms, due: Some(now.mono) });
+        let levels =
+            levels.iter().map(|delay_ms| Level { delay_ms: *delay_ms, due: Some(now.mono), far: None });
         Schedule { levels: levels.collect(), table: stored, deliveries: 0, dirty: false, started: false }
     }
 
@@ -165,9 +189,8 @@ impl<S: Store> Broker<S> {
         let Some(entry) = self.store.queue_entry(topic, queue_id, offset.max(bounds.min)) else {
             return Step::Empty;
         };
-        // A time further away than the level's delay can only come from a clock that was set back.
-        let wait = entry.tags_code.saturating_sub(now.wall_ms);
-        if wait > 0 && wait <= self.schedule.levels[index].delay_ms {
+        let wait = self.schedule.levels[index].wait(now, entry.tags_code);
+        if wait > 0 {
             return Step::Wait(u64::try_from(wait).unwrap_or(1));
         }
         let Some(bytes) = self.store.record_at(entry.offset) else {
@@ -233,4 +256,37 @@ impl<S: Store> Broker<S> {
 fn level_and_queue(index: usize) -> (i32, i32) {
     let queue = i32::try_from(index).unwrap_or(i32::MAX - 1);
     (queue + 1, queue)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64, wall_ms: i64) -> Now {
+        Now { mono: Mono(0).plus_ms(ms), wall_ms }
+    }
+
+    #[test]
+    fn another_clock_never_cuts_a_delay_short() {
+        let mut level = Level { delay_ms: 1_000, due: None, far: None };
+        assert_eq!(level.wait(at(0, 5_000), 5_400), 400);
+        assert_eq!(level.wait(at(0, 5_000), 5_000), 0);
+        // taken by a broker whose clock is 50 ms ahead
+        assert_eq!(level.wait(at(0, 5_000), 6_050), 1_050);
+        assert_eq!(level.wait(at(1_050, 6_050), 6_050), 0);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_costs_the_delay_once_more() {
+        let mut level = Level { delay_ms: 1_000, due: None, far: None };
+        let hour = 3_600_000;
+        // two messages, 300 ms apart, from before somebody set the clock back by an hour
+        assert_eq!(level.wait(at(10, 0), hour + 700), 1_000);
+        assert_eq!(level.wait(at(610, 600), hour + 700), 400);
+        assert_eq!(level.wait(at(1_010, 1_000), hour + 700), 0);
+        assert_eq!(level.wait(at(1_010, 1_000), hour + 1_000), 300);
+        // and one from afterwards
+        assert_eq!(level.wait(at(1_310, 1_300), 1_900), 600);
+        assert_eq!(level.far, None);
+    }
 }
