@@ -210,10 +210,12 @@ pub fn open_broker(
     canonical: String,
     now: Now,
 ) -> Result<Opened<FileStore>, HostError> {
+    let configured_id = setup.config.broker_id;
     setup.check()?;
     let file = setup.file.clone();
     let mut settings =
         BrokerSettings::new(setup.config, setup.store, setup.server, setup.client, setup.auth, site.memory)?;
+    settings.configured_id = configured_id;
     settings.others = file.iter().map(|p| (p.key.clone(), p.value.clone())).collect();
     if settings.store.transient_store_pool_enable {
         tracing::info!(

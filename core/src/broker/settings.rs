@@ -22,6 +22,8 @@ pub struct Settings {
     /// Keys of the file that belong to other parts; kept and shown as they are.
     pub others: Vec<(String, String)>,
     pub version: DataVersion,
+    /// `brokerId` as configured: a controller gives a broker another one, which is nothing to write into its file.
+    pub configured_id: i64,
     /// Bytes from the end of the log that count as being in memory.
     pub memory_bytes_for_messages: u64,
     pub(super) sync_flush: bool,
@@ -55,6 +57,7 @@ impl Settings {
             config_path: broker.broker_config_path.clone(),
             others: Vec::new(),
             version: DataVersion::default(),
+            configured_id: broker.broker_id,
             broker,
             store,
             server,
@@ -149,7 +152,8 @@ impl Settings {
         self.auth.entries().into_iter().filter(|(key, _)| !secret(key)).collect()
     }
 
-    /// The `-c` file after a run-time change.
+    /// The `-c` file after a run-time change. With a controller `brokerId` stays what it was there: a container takes no
+    /// such broker with another id than -1 (the reference writes the one of the moment, and cannot add the broker again).
     #[must_use]
     pub fn to_file(&self) -> String {
         let mut entries = self.sorted_entries();
@@ -159,6 +163,10 @@ impl Settings {
         );
         entries.sort();
         entries.dedup_by(|later, earlier| later.0 == earlier.0);
+        if self.broker.enable_controller_mode {
+            let id = entries.iter_mut().find(|(key, _)| key == "brokerId");
+            id.into_iter().for_each(|(_, value)| *value = self.configured_id.to_string());
+        }
         plain_text(entries.iter().map(|(key, value)| (key.as_str(), value.as_str())))
     }
 
@@ -171,8 +179,30 @@ impl Settings {
         let mut targets: [&mut dyn crate::config::Settings; 5] =
             [&mut self.broker, &mut self.store, &mut self.server, &mut self.client, &mut self.auth];
         let set = update(&mut targets, changes, &black_list)?;
+        if set.iter().any(|key| key == "brokerId") {
+            self.configured_id = self.broker.broker_id;
+        }
         self.version.bump(wall_ms, 0);
         self.derive();
         Ok(set)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_a_controller_gave_is_not_written_into_the_file() {
+        let broker = BrokerConfig { enable_controller_mode: true, broker_id: -1, ..BrokerConfig::default() };
+        let (store, server) = (MessageStoreConfig::default(), NettyServerConfig::default());
+        let (client, auth) = (NettyClientConfig::default(), AuthConfig::default());
+        let Ok(mut settings) = Settings::new(broker, store, server, client, auth, 1 << 30) else {
+            panic!("these are the defaults");
+        };
+        settings.broker.broker_id = 3;
+        assert!(settings.to_file().lines().any(|line| line == "brokerId=-1"), "{}", settings.to_file());
+        settings.broker.enable_controller_mode = false;
+        assert!(settings.to_file().lines().any(|line| line == "brokerId=3"));
     }
 }
