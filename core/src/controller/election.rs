@@ -36,7 +36,13 @@ pub(super) struct Handover {
     pub to: ReplyTo,
     pub due: Mono,
     elect: Elect,
+    asked: Mono,
 }
+
+/// How long a designated master has to be heard of, after it was designated.
+const HEARD_MS: u64 = 2_500;
+/// Between two looks whether it was.
+const LOOK_MS: u64 = 100;
 
 impl Controller {
     /// Whether the master has to be taken for alive: until its silence lasted too long or its process is known
@@ -150,7 +156,7 @@ impl Controller {
             return false;
         };
         let due = Mono(until.0.saturating_add(1));
-        let handover = Handover { to, due, elect: elect.clone() };
+        let handover = Handover { to, due, elect: elect.clone(), asked: now };
         if let Some(earlier) = self.handovers.insert(elect.name.clone(), handover) {
             let code = response::CONTROLLER_ELECT_MASTER_FAILED;
             self.reply(earlier.to, Reply::error(code, "a later request takes the election's place"));
@@ -163,10 +169,27 @@ impl Controller {
         let due = self.handovers.iter().filter(|(_, handover)| handover.due <= now);
         let due: Vec<String> = due.map(|(name, _)| name.clone()).collect();
         for name in due {
-            if let Some(handover) = self.handovers.remove(&name) {
-                self.elect(now, state, handover.elect);
+            let Some(mut handover) = self.handovers.remove(&name) else { continue };
+            match self.is_heard(state, &handover) {
+                true => self.elect(now, state, handover.elect),
+                false if now.ms_since(handover.asked) < HEARD_MS => {
+                    handover.due = now.plus_ms(LOOK_MS);
+                    self.handovers.insert(name, handover);
+                }
+                // The old master keeps the mastership: the set would consist of one that may be dead.
+                false => self.election_refused(&handover.elect, unheard(&handover.elect)),
             }
         }
+    }
+
+    /// Whether who was designated has been heard of since.
+    fn is_heard(&self, state: &ControllerState, handover: &Handover) -> bool {
+        let Elect { name, broker_id, designated, .. } = &handover.elect;
+        let Some((id, set)) = broker_id.filter(|_| *designated).zip(state.get(name)) else { return true };
+        // of one that is not known, or not alive, the election says more
+        self.live
+            .get(&super::liveness::broker_id(name, set, id))
+            .is_none_or(|live| live.heard > handover.asked)
     }
 
     /// The log has the election, or the state refused it.
@@ -222,6 +245,13 @@ pub(super) fn master_ext(id: i64, address: String, master_epoch: i32, set_epoch:
         .with("masterAddress", address)
         .with("masterEpoch", master_epoch)
         .with("syncStateSetEpoch", set_epoch)
+}
+
+fn unheard(elect: &Elect) -> Reply {
+    let id = elect.broker_id.unwrap_or_default();
+    let remark =
+        format!("Broker {id} of {} was not heard of for {HEARD_MS} ms and is not elected", elect.name);
+    Reply::error(response::CONTROLLER_ELECT_MASTER_FAILED, remark)
 }
 
 fn still_exists(name: &str, set: &BrokerSet) -> Reply {

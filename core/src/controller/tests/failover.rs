@@ -182,6 +182,24 @@ fn leases_are_given_to_the_master_after_proof_and_waited_out() {
     assert_eq!(bench.answer(moving).unwrap().code, 0);
 }
 
+/// The set would consist of one that may be dead, and nobody else could be elected.
+#[test]
+fn who_was_designated_and_is_not_heard_of_does_not_become_master() {
+    let mut bench = Bench::new(|_| {});
+    bench.trio();
+    bench.beat(1, 100, false);
+    let ext = Ext::new().with("brokerName", "bb").with("brokerId", 2).with("designateElect", true);
+    let moving = bench.send(99, Command::request(1002, ext));
+    bench.pass_alive(2_500, &[1, 3]);
+    bench.pass(100);
+    let answer = bench.answer(moving).unwrap();
+    assert_eq!(answer.code, 2012);
+    assert!(answer.remark.is_some_and(|remark| remark.contains("Broker 2 of bb")));
+    assert_eq!(bench.master(), (Some(1), 1));
+    let granted = bench.beat(1, 100, false).unwrap();
+    assert_eq!(field(&granted, "leaseMillis").as_deref(), Some("2000"), "the old master goes on");
+}
+
 /// KF-35: an address may change, but not while another broker of that id lives.
 #[test]
 fn a_living_replica_keeps_its_id_and_a_dead_one_comes_back_elsewhere() {
