@@ -74,10 +74,21 @@ pub(super) enum TableWait {
     Replicas,
 }
 
+/// A table of progress in the log, to be written when the log is durable as far as it was then. Otherwise a power failure
+/// leaves progress behind the end of the log: a half message that was checked and stored again, say, would be passed over.
+#[derive(Debug)]
+struct Held {
+    log_end: u64,
+    token: u64,
+    path: String,
+    data: Bytes,
+}
+
 /// Writes due and under way.
 #[derive(Debug)]
 pub(super) struct Persist {
     states: [State; FILES.len()],
+    held: Vec<Held>,
     next_token: u64,
     /// Changes of the tables so far, and the number of the last one of each.
     changes: u64,
@@ -94,6 +105,7 @@ impl Persist {
             u64::try_from(settings.broker.flush_consumer_offset_interval).unwrap_or(5_000).max(100);
         Persist {
             states: [State::default(); FILES.len()],
+            held: Vec::new(),
             next_token: 0,
             changes: 0,
             changed: [0; FILES.len()],
@@ -190,9 +202,42 @@ impl<S: Store> Broker<S> {
                 (File::Epochs, _) => self.settings.epoch_file(),
                 _ => format!("{}/config/{name}", self.settings.store_root),
             };
+            let bounds = self.store.log_bounds();
+            let waits = matches!(file, File::Offsets | File::DelayOffsets)
+                && self.settings.sync_flush
+                && bounds.durable < bounds.max;
+            if waits && !self.store.is_writable() {
+                // a log that failed will never be durable; one whose disk is full is by the next period
+                self.persist.states[index].failed = true;
+                continue;
+            }
             self.persist.states[index].in_flight = Some(token);
             let data = self.file_content(file, now);
-            self.out.push_back(ServerOut::Save { token, path, data });
+            if waits {
+                self.persist.held.push(Held { log_end: bounds.max, token, path, data });
+                self.store.request_flush();
+            } else {
+                self.out.push_back(ServerOut::Save { token, path, data });
+            }
+        }
+    }
+
+    /// Writes the tables that have waited for the log.
+    pub(super) fn release_held_saves(&mut self, now: Now) {
+        if self.persist.held.is_empty() {
+            return;
+        }
+        let durable = self.store.log_bounds().durable;
+        let writable = self.store.is_writable();
+        for held in core::mem::take(&mut self.persist.held) {
+            if held.log_end <= durable {
+                let Held { token, path, data, .. } = held;
+                self.out.push_back(ServerOut::Save { token, path, data });
+            } else if writable {
+                self.persist.held.push(held);
+            } else {
+                self.saved(now, held.token, &Err("the log before it cannot be made durable".to_owned()));
+            }
         }
     }
 

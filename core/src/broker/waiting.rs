@@ -97,6 +97,7 @@ impl<S: Store> Broker<S> {
     pub(super) fn release_durable(&mut self, now: Now) {
         self.release_stored(now);
         let durable = self.store.log_bounds().durable;
+        self.release_held_saves(now);
         if durable > self.seen_durable {
             self.seen_durable = durable;
             if self.shows_late() {

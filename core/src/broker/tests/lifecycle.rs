@@ -1,6 +1,7 @@
 //! A broker's life: registering, losing NameServers, stopping.
 
 use super::*;
+use crate::store::Store as _;
 use crate::wire::{CallError, code::response};
 
 fn with_name_servers() -> Bench {
@@ -124,4 +125,20 @@ fn a_table_that_cannot_be_written_is_told_to_whoever_asked() {
     let reply = bench.reply_to(0).expect("an answer");
     assert_eq!(reply.code, response::SYSTEM_ERROR);
     assert!(remark(&reply).contains("disk is full"));
+}
+
+/// Progress in the log must not be on disk before the log: after a power failure what lies between would be passed over.
+#[test]
+fn with_synchronous_flush_progress_is_written_when_the_log_is_durable_that_far() {
+    let mut bench = Bench::with_sync_flush();
+    let is_offsets = |path: &String| path.ends_with("consumerOffset.json");
+    bench.put_later("T", 0, "", "x");
+    let end = bench.broker.store.log_bounds().max;
+    bench.broker.offsets.commit(0, "g", "T", 0, 1);
+    bench.pass(6_000);
+    assert!(bench.broker.store.log_bounds().durable < end && !bench.saved.iter().any(is_offsets));
+    bench.broker.store.sync();
+    bench.broker.release_durable(bench.now);
+    bench.drain();
+    assert!(bench.saved.iter().any(is_offsets));
 }
