@@ -205,11 +205,12 @@ impl World {
         }
     }
 
-    /// Never the only disk that has everything, also in the eyes of controllers that miss the others; and until they
-    /// know that it is gone its broker might be elected.
+    /// Never the only disk that has everything, also in the eyes of controllers that miss the others; until they know that it
+    /// is gone its broker might be elected; and never when an operator may just have made its broker the whole set.
     fn lose_disk(&mut self, machine: usize, ms: u64) {
         let fine = |other: usize| self.machines[other].runs() && !self.machines[other].hung;
-        if self.whole().is_some() && self.net.cuts.is_empty() && (0..CLIENT).all(fine) {
+        let settled = self.client.meddled_at.is_none_or(|at| self.time > at + KNOWN_MS * MS);
+        if settled && self.whole().is_some() && self.net.cuts.is_empty() && (0..CLIENT).all(fine) {
             self.note_fault("lost disk", Some(machine));
             self.fragile_until = self.time + KNOWN_MS * MS;
             self.power_off(machine);

@@ -126,6 +126,8 @@ pub struct Client {
     reads: bool,
     /// Operators hand the mastership about, and take brokers out of containers.
     pub meddles: bool,
+    /// When an operator last asked for another master.
+    pub meddled_at: Option<u64>,
     /// Brokers that were taken out of their containers, and when to look whether they are back.
     away: Vec<(usize, setup::Set, u64)>,
     apps: Vec<App>,
@@ -166,6 +168,7 @@ impl Client {
             busy: false,
             reads: false,
             meddles: false,
+            meddled_at: None,
             away: Vec::new(),
             apps: ids.into_iter().map(|id| App { id, ..App::default() }).collect(),
             links: BTreeMap::new(),

@@ -109,6 +109,7 @@ impl World {
 
     /// Another master, by the word of whichever controller is asked.
     fn ask_for_master(&mut self) {
+        self.client.meddled_at = Some(self.time);
         let controllers: Vec<usize> = CONTROLLERS.collect();
         let controller = self.dice.workload.pick(&controllers);
         let addr = format!("{}:{}", setup::ip(controller), setup::CONTROLLER_PORT);

@@ -15,6 +15,7 @@ mod kept;
 mod logs;
 mod masters;
 mod order;
+mod range;
 mod shown;
 mod transactions;
 
@@ -151,6 +152,7 @@ impl Default for Invariants {
                 Box::<kept::Kept>::default(),
                 Box::<confirm::Confirm>::default(),
                 Box::<commits::Commits>::default(),
+                Box::<range::Range>::default(),
                 Box::<dense::Dense>::default(),
                 Box::<shown::Shown>::default(),
                 Box::<order::Order>::default(),
