@@ -202,27 +202,23 @@ impl<S: Store> Broker<S> {
                 (File::Epochs, _) => self.settings.epoch_file(),
                 _ => format!("{}/config/{name}", self.settings.store_root),
             };
-            let bounds = self.store.log_bounds();
-            let waits = matches!(file, File::Offsets | File::DelayOffsets)
-                && self.settings.sync_flush
-                && bounds.durable < bounds.max;
-            if waits && !self.store.is_writable() {
-                // a log that failed will never be durable; one whose disk is full is by the next period
-                self.persist.states[index].failed = true;
-                continue;
-            }
             self.persist.states[index].in_flight = Some(token);
             let data = self.file_content(file, now);
-            if waits {
+            if matches!(file, File::Offsets | File::DelayOffsets) && self.settings.sync_flush {
+                let bounds = self.store.log_bounds();
                 self.persist.held.push(Held { log_end: bounds.max, token, path, data });
-                self.store.request_flush();
+                if bounds.durable < bounds.max && self.store.is_writable() {
+                    self.store.request_flush();
+                }
             } else {
                 self.out.push_back(ServerOut::Save { token, path, data });
             }
         }
+        self.release_held_saves(now);
     }
 
-    /// Writes the tables that have waited for the log.
+    /// Writes the tables that have waited for the log. A log that failed will never be durable, and its tables count as not
+    /// written; one whose disk is full is by the next period.
     pub(super) fn release_held_saves(&mut self, now: Now) {
         if self.persist.held.is_empty() {
             return;

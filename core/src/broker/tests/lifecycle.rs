@@ -1,8 +1,9 @@
 //! A broker's life: registering, losing NameServers, stopping.
 
 use super::*;
+use crate::broker::persist::File;
 use crate::store::Store as _;
-use crate::wire::{CallError, code::response};
+use crate::wire::{CallError, ReplyTo, code::response};
 
 fn with_name_servers() -> Bench {
     let config = BrokerConfig { namesrv_addr: Some("127.0.0.1:1;127.0.0.1:2".into()), ..config() };
@@ -141,4 +142,23 @@ fn with_synchronous_flush_progress_is_written_when_the_log_is_durable_that_far()
     bench.broker.release_durable(bench.now);
     bench.drain();
     assert!(bench.saved.iter().any(is_offsets));
+}
+
+/// A log that failed, or whose disk is full: its progress is not written, and who waits for that is told.
+#[test]
+fn progress_behind_a_log_that_will_not_be_durable_counts_as_not_written() {
+    let mut bench = Bench::with_sync_flush();
+    bench.put_later("T", 0, "", "x");
+    bench.broker.offsets.commit(0, "g", "T", 0, 1);
+    bench.broker.store.close(bench.now);
+    let token = bench.broker.persist.mark(File::Offsets);
+    let to = ReplyTo { conn: ConnId(1), opaque: 99, oneway: false };
+    bench.broker.waiting.until_saved(token, to, Reply::success());
+    bench.broker.start_saves(bench.now);
+    bench.drain();
+    let reply = bench.reply_to(99).expect("an answer");
+    assert_eq!(reply.code, response::SYSTEM_ERROR);
+    assert!(remark(&reply).contains("the log before it cannot be made durable"), "{}", remark(&reply));
+    assert!(bench.broker.offsets.is_dirty(), "the next period tries again");
+    assert!(!bench.saved.iter().any(|path| path.ends_with("consumerOffset.json")));
 }
