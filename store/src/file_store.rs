@@ -653,7 +653,9 @@ impl Store for FileStore {
                 self.spare_in_flight = false;
                 match result {
                     Ok(segment) if !self.closed => self.log.offer_spare(path, segment),
+                    // closed, or the log came to its end first and has made the file itself
                     Ok(_) => {}
+                    Err(_) if self.log.next_path().is_some_and(|(_, next)| next > base) => {}
                     Err(error) => {
                         tracing::warn!(path = %path.display(), %error, "cannot create the next log file ahead");
                         self.spare_failed = Some(base);
