@@ -118,7 +118,7 @@ impl BatchQueue {
         }
         if there == Some(entry) {
             self.units.verified_until(at + 1);
-            return Ok(());
+            return self.units.adopt(at);
         }
         if there.is_some() {
             self.units.truncate(at).map_err(|error| match error {

@@ -210,6 +210,14 @@ impl CommitLog {
         self.segments.iter().skip(skip).filter_map(|(_, s)| s.dirty(from)).collect()
     }
 
+    /// Makes the names of all files durable: a process that was killed while it created one may not have come to that.
+    pub(crate) fn sync_names(&self) -> Result<(), StoreError> {
+        let mut dirs: Vec<&Path> = self.segments.iter().filter_map(|(path, _)| path.parent()).collect();
+        dirs.sort_unstable();
+        dirs.dedup();
+        dirs.into_iter().try_for_each(|dir| self.disk.sync_dir(dir).map_err(StoreError::io("flush", dir)))
+    }
+
     /// Ends the log at `end`: later files are removed, the rest of the file is zeroed, durably.
     pub(crate) fn cut(&mut self, end: u64) -> Result<(), StoreError> {
         self.drop_spare()?;

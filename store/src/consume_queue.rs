@@ -100,6 +100,8 @@ pub(crate) struct ConsumeQueue<E: Unit = QueueEntry> {
     created: bool,
     /// Offset behind the last entry recovery has compared with the log.
     verified: Option<i64>,
+    /// The file whose entries recovery takes over.
+    adopted: Option<u64>,
     /// Files may be missing since a crash.
     repair: bool,
     units: PhantomData<E>,
@@ -123,6 +125,7 @@ impl<E: Unit> ConsumeQueue<E> {
             pending: Vec::new(),
             created: false,
             verified: None,
+            adopted: None,
             repair: false,
             units: PhantomData,
         }
@@ -160,6 +163,8 @@ impl<E: Unit> ConsumeQueue<E> {
             (queue.end, queue.flushed) = (end, end);
             break;
         }
+        // the name of a file nobody has reached may not be durable yet
+        queue.created = repair && queue.end + file_size <= queue.files_end;
         queue.min = Self::index(queue.first);
         queue.find_log_end();
         queue.reading.get_mut().take();
@@ -330,6 +335,28 @@ impl<E: Unit> ConsumeQueue<E> {
             self.files_end -= self.file_size;
         }
         (self.end, self.flushed, self.log_end) = (self.first, self.first, 0);
+        Ok(())
+    }
+
+    /// Takes over what is there from this offset on. A killed process may have left it in memory only, so it is flushed with
+    /// what recovery itself has written, before the checkpoint speaks of it.
+    pub(crate) fn adopt(&mut self, offset: i64) -> io::Result<()> {
+        let Some(from) = Self::position(offset) else { return Ok(()) };
+        let base = self.file_of(from);
+        if self.adopted == Some(base) {
+            return Ok(());
+        }
+        self.adopted = Some(base);
+        self.created = true;
+        let to = self.end.min(base + self.file_size) - base;
+        let range = match self.writing.get_mut().as_ref().filter(|open| open.base == base) {
+            Some(open) => open.table.dirty(from - base, to),
+            None => {
+                let path = segments::path_of(&self.dir, base);
+                Table::open(&*self.disk, &path, self.file_size)?.dirty(from - base, to)
+            }
+        };
+        self.pending.push(range);
         Ok(())
     }
 
@@ -607,7 +634,11 @@ impl ConsumeQueue {
         self.verified = Some(offset + 1);
         let failed = || io::Error::other("a queue file cannot be written");
         if target < self.end && target >= self.first {
-            return if self.entry_at(offset) == Some(entry) { Ok(()) } else { self.replace(target, entry) };
+            return if self.entry_at(offset) == Some(entry) {
+                self.adopt(offset)
+            } else {
+                self.replace(target, entry)
+            };
         }
         if self.end == self.first && target > self.end && self.files_end > self.first {
             // emptied with its log, which goes on elsewhere: what is between was never here

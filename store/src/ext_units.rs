@@ -65,6 +65,8 @@ pub(crate) struct ExtUnits {
     pending: Vec<DirtyRange>,
     /// A file was created since the last flush.
     created: bool,
+    /// The file whose units recovery takes over.
+    adopted: Option<u64>,
 }
 
 impl ExtUnits {
@@ -83,6 +85,7 @@ impl ExtUnits {
             flushed: 0,
             pending: Vec::new(),
             created: false,
+            adopted: None,
         }
     }
 
@@ -98,6 +101,7 @@ impl ExtUnits {
         let mut units = ExtUnits::new(disk, dir, file_size);
         if let (Some(first), Some(last)) = (found.first(), found.last()) {
             (units.first, units.files_end) = (first.base, last.base.saturating_add(file_size));
+            units.created = repair;
         }
         Ok((units, lost))
     }
@@ -243,6 +247,24 @@ impl ExtUnits {
         }
         self.end = position + UNIT_LEN;
         i64::try_from(position).map(|position| position.wrapping_add(i64::MIN)).map_err(std::io::Error::other)
+    }
+
+    /// Takes over the units from this address on, as for the entries: they are flushed again.
+    pub(crate) fn adopt(&mut self, address: i64) -> std::io::Result<()> {
+        let Some(from) = ext_position(address) else { return Ok(()) };
+        let base = self.file_of(from);
+        if self.adopted == Some(base) {
+            return Ok(());
+        }
+        self.adopted = Some(base);
+        self.created = true;
+        let path = segments::path_of(&self.dir, base);
+        let range = match self.writing.iter().chain(&self.spare).find(|open| open.base == base) {
+            Some(open) => open.table.dirty(from - base, self.file_size),
+            None => Table::open(&*self.disk, &path, self.file_size)?.dirty(from - base, self.file_size),
+        };
+        self.pending.push(range);
+        Ok(())
     }
 
     /// Makes the file that holds a position the one being written.

@@ -67,6 +67,7 @@ impl SimpleQueue {
             let unit = self.ext.as_ref().and_then(|ext| ext.unit(there.tags_code));
             let same = unit.is_some_and(|u| (u.tags_code, u.store_time) == (entry.tags_code, store_time));
             if same && (there.offset, there.size) == (entry.offset, entry.size) {
+                self.ext.as_mut().map_or(Ok(()), |ext| ext.adopt(there.tags_code))?;
                 return self.units.put(offset, there);
             }
             self.cut(offset)?;

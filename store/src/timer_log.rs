@@ -117,6 +117,11 @@ impl TimerLog {
         self.cut(self.end).map_err(StoreError::io("cut", &dir))?;
         let mut whole = self.files.values().map(|table| table.dirty(0, self.file_size));
         whole.try_for_each(|range| range.sync()).map_err(StoreError::io("flush", &dir))?;
+        if !self.files.is_empty() {
+            // their names as well: a process that was killed may have created them
+            let mut dirs = [&dir, &self.root].into_iter();
+            dirs.try_for_each(|dir| self.disk.sync_dir(dir)).map_err(StoreError::io("flush", &dir))?;
+        }
         self.durable = self.end;
         Ok(())
     }
@@ -203,6 +208,8 @@ impl TimerLog {
                         _ => _ = wrong.remove(&slot_at),
                     }
                 }
+                // what is right may be in memory only: a process that was killed has written it
+                self.note_changed(page / PAGE);
                 at = page + PAGE;
             }
         }
@@ -212,6 +219,11 @@ impl TimerLog {
         }
         self.doubtful = false;
         Ok(())
+    }
+
+    fn note_changed(&mut self, page: u64) {
+        let (first, last) = self.changed.unwrap_or((page, page));
+        self.changed = Some((first.min(page), last.max(page)));
     }
 
     /// Ends the file being written with filler.
@@ -238,8 +250,7 @@ impl TimerLog {
         if let Some(wheel) = &mut self.wheel {
             wheel.put(at, slot);
             let page = at / PAGE;
-            let (first, last) = self.changed.unwrap_or((page, page));
-            self.changed = Some((first.min(page), last.max(page)));
+            self.note_changed(page);
         }
     }
 

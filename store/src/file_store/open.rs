@@ -169,6 +169,9 @@ fn make_durable(
     report: &RecoveryReport,
     checkpoint: &mut Checkpoint,
 ) -> Result<bool, StoreError> {
+    if !report.clean {
+        log.sync_names()?;
+    }
     let flush = Work::FlushLog { ranges: log.dirty(report.scanned_from), end: log.end() };
     if let Outcome::FlushLog { result, .. } = jobs::run(Job(flush, disk.clone())).0 {
         result.map_err(StoreError::io("flush the log of", root))?;

@@ -25,6 +25,7 @@ pub struct Totals {
     pub survived: u64,
     pub crashes_in_recovery: u64,
     pub clean_stops: u64,
+    pub kills: u64,
     pub failed_syncs: u64,
     pub disk_full: u64,
     pub files_expired: u64,
@@ -38,6 +39,7 @@ impl Totals {
         self.survived += other.survived;
         self.crashes_in_recovery += other.crashes_in_recovery;
         self.clean_stops += other.clean_stops;
+        self.kills += other.kills;
         self.failed_syncs += other.failed_syncs;
         self.disk_full += other.disk_full;
         self.files_expired += other.files_expired;
@@ -63,6 +65,9 @@ impl Dice {
 
 struct Life {
     dice: Dice,
+    /// In two histories of five the process may be killed while the power stays: what was written is there, and nothing
+    /// more of it is durable than before. Drawn from a stream of its own.
+    kills: Option<Dice>,
     disk: SimDisk,
     config: StoreConfig,
     mono_ms: u64,
@@ -109,8 +114,12 @@ pub fn live(seed: u64) -> Totals {
     let config = timer::configure(&mut dice, config);
     let timer = dice.one_in(3).then(Timer::default);
     let (small, failing) = (dice.one_in(6), dice.one_in(6));
+    // what the kernel has after a sync that failed is not what the device has, and the next process cannot know that
+    let killed = matches!(seed % 5, 0 | 4) && !failing;
+    let kills = killed.then(|| Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1));
     let mut life = Life {
         dice,
+        kills,
         disk,
         config,
         mono_ms: 0,
@@ -200,6 +209,11 @@ impl Life {
             }
             self.step(&mut store, &mut jobs, &mut done);
             self.model.acked = self.model.acked.max(store.log_bounds().durable);
+        }
+        if crashes && !self.disk.is_off() && self.kills.as_mut().is_some_and(|dice| dice.one_in(2)) {
+            self.totals.kills += 1;
+            self.disk.crash_at(u64::MAX);
+            return store.crash();
         }
         if crashes || self.disk.is_off() {
             self.disk.power_off();
