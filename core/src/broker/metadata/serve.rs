@@ -210,8 +210,8 @@ impl<S: Store> Broker<S> {
 
     fn answer_replicated(&mut self, now: Now, to: ReplyTo, reply: Reply, record: StoredRecord) {
         match record {
+            _ if self.ack_terms(now) == Acks::Refused => self.reply(to, duty::not_acknowledged()),
             Some((end, wait)) => self.answer_record(now, to, reply, end, wait),
-            None if self.ack_terms(now) == Acks::Refused => self.reply(to, duty::not_acknowledged()),
             None => self.reply(to, reply),
         }
     }

@@ -1,8 +1,8 @@
 //! Tables of a master on its slaves, in a cluster in memory.
 
 use crate::broker::Broker;
-use crate::broker::controller_mode::tests::cluster::Cluster;
-use crate::broker::replicas::Replicas;
+use crate::broker::controller_mode::tests::cluster::{Cluster, address};
+use crate::broker::replicas::{Election, Replicas};
 use crate::wire::code::{request, response};
 
 fn started(brokers: usize, foreign: bool) -> (Cluster, usize) {
@@ -28,6 +28,12 @@ fn create_topic(cluster: &mut Cluster, broker: usize, topic: &str) -> i32 {
         ("attributes", "+message.type=FIFO"),
     ];
     cluster.ask(broker, request::UPDATE_AND_CREATE_TOPIC, &ext, b"")
+}
+
+fn send(cluster: &mut Cluster, broker: usize, topic: &str) -> i32 {
+    let ext = [("a", "pg"), ("b", topic), ("c", "TBW102"), ("d", "4"), ("e", "0"), ("f", "0"), ("g", "1")];
+    let more = [("h", "0"), ("i", ""), ("j", "0"), ("k", "false"), ("m", "false")];
+    cluster.ask(broker, request::SEND_MESSAGE_V2, &[&ext[..], &more[..]].concat(), b"x")
 }
 
 #[test]
@@ -77,12 +83,7 @@ fn a_change_waits_for_a_slave_in_sync_that_is_silent_and_says_so() {
 fn a_message_waits_for_the_slaves_to_know_its_topic_whoever_created_it() {
     let (mut cluster, master) = started(2, false);
     all_in_sync(&mut cluster);
-    let send = |cluster: &mut Cluster, topic: &str| {
-        let ext =
-            [("a", "pg"), ("b", topic), ("c", "TBW102"), ("d", "4"), ("e", "0"), ("f", "0"), ("g", "1")];
-        let more = [("h", "0"), ("i", ""), ("j", "0"), ("k", "false"), ("m", "false")];
-        cluster.ask(master, request::SEND_MESSAGE_V2, &[&ext[..], &more[..]].concat(), b"x")
-    };
+    let send = |cluster: &mut Cluster, topic: &str| send(cluster, master, topic);
     let known = send(&mut cluster, "Known");
     assert_eq!(cluster.reply(known).map(|reply| reply.code), Some(response::SUCCESS));
     let id = cluster.broker(1 - master).replicas().and_then(Replicas::id).unwrap();
@@ -98,6 +99,27 @@ fn a_message_waits_for_the_slaves_to_know_its_topic_whoever_created_it() {
     assert_eq!(cluster.reply(fresh).map(|reply| reply.code), Some(response::SUCCESS));
     let later = send(&mut cluster, "T1");
     assert_eq!(cluster.reply(later).map(|reply| reply.code), Some(response::SUCCESS));
+}
+
+/// Its record is in no other log, and with the old epoch its own promises have ended.
+#[test]
+fn a_message_that_waits_for_its_topic_is_not_acknowledged_when_another_master_is_there() {
+    let (mut cluster, master) = started(3, false);
+    all_in_sync(&mut cluster);
+    let (dead, next) = ((master + 1) % 3, (master + 2) % 3);
+    cluster.kill(dead);
+    let fresh = send(&mut cluster, master, "Fresh");
+    assert!(cluster.reply(fresh).is_none());
+    let new = cluster.broker(next).replicas().and_then(Replicas::id).unwrap();
+    cluster.model.now = Election {
+        epoch: cluster.model.now.epoch + 1,
+        master: Some((new, address(next))),
+        set_epoch: cluster.model.now.set_epoch + 1,
+        set: [new].into(),
+    };
+    cluster.pass(1_500);
+    assert_eq!(cluster.masters(), [next]);
+    assert_eq!(cluster.reply(fresh).map(|reply| reply.code), Some(response::SERVICE_NOT_AVAILABLE));
 }
 
 #[test]
