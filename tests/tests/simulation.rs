@@ -1,6 +1,9 @@
 //! A simulated cluster of three controllers and three brokers lives random histories, and one scenario for each known
 //! failure of the reference. `SANSMQ_SIM_HISTORIES` and `SANSMQ_SIM_SEED` ask for more or others; the `sim` command
 //! lives any number, and one again with all that happens in it.
+//!
+//! Each scenario says which line of the servers guards it: the one that asks for the planted bug of that name. With the bug
+//! the line is without effect, and the scenario fails (`sim --planted NAME`).
 
 use sansmq_tests::sim::{Plan, Scenario, run, run_many};
 
@@ -41,76 +44,91 @@ fn scenario_of(scenario: Scenario, seeds: u64) {
     assert!(failed.is_empty(), "{scenario:?}: {failed:#?}");
 }
 
+/// Guard: `store/src/mapped.rs`, at `cut-in-memory`.
 #[test]
 fn kf_01_a_cut_log_stays_cut_whenever_the_power_fails() {
     scenario(Scenario::Kf01);
 }
 
+/// Guard: `core/src/ha/epoch.rs`, at `epoch-dropped`.
 #[test]
 fn kf_02_epochs_without_messages_count() {
     scenario(Scenario::Kf02);
 }
 
+/// Guard: `core/src/ha/sync_set.rs`, at `grown-set-late`.
 #[test]
 fn kf_04_a_set_that_grows_without_an_answer_loses_nothing() {
     scenario(Scenario::Kf04);
 }
 
+/// Guard: `core/src/ha/sync_set.rs`, at `unknown-member`.
 #[test]
 fn kf_05_nothing_is_shown_that_is_taken_back() {
     scenario(Scenario::Kf05);
 }
 
+/// Guard: `core/src/broker/replicas/mod.rs`, at `lease-unchecked`.
 #[test]
 fn kf_06_two_masters_never_both_acknowledge() {
     scenario(Scenario::Kf06);
 }
 
+/// Guard: `core/src/broker/ha/replica.rs`, at `acked-from-memory`.
 #[test]
 fn kf_10_what_a_replica_acknowledges_is_on_its_disk() {
     scenario_of(Scenario::Kf10, FEW);
 }
 
+/// Guard: `core/src/controller/policy.rs`, at `non-member-elected`.
 #[test]
 fn kf_12_the_replica_that_is_behind_is_not_elected() {
     scenario(Scenario::Kf12);
 }
 
+/// Guard: `core/src/broker/metadata/serve.rs`, at `topic-alone`.
 #[test]
 fn kf_13_topics_survive_their_master() {
     scenario(Scenario::Kf13);
 }
 
+/// Guard: `core/src/broker/offsets.rs`, at `offsets-uncut`.
 #[test]
 fn kf_15_what_points_into_the_log_is_cut_with_it() {
     scenario(Scenario::Kf15);
 }
 
+/// Guard: `core/src/broker/metadata/bundle.rs`, at `offsets-stay`.
 #[test]
 fn kf_22_committed_offsets_do_not_fall_back() {
     scenario(Scenario::Kf22);
 }
 
+/// Guard: `core/src/controller/liveness.rs`, at `silence-forgiven`.
 #[test]
 fn kf_30_a_hung_master_is_replaced_and_a_dead_follower_changes_nothing() {
     scenario_of(Scenario::Kf30, FEW);
 }
 
+/// Guard: `core/src/broker/replicas/answers.rs`, at `notices-only`.
 #[test]
 fn kf_31_an_election_nobody_heard_of_is_found_out() {
     scenario_of(Scenario::Kf31, FEW);
 }
 
+/// Guard: `core/src/ha/slave.rs`, at `dawdling-replica`.
 #[test]
 fn kf_33_two_masters_may_die_one_after_the_other() {
     scenario_of(Scenario::Kf33, FEW);
 }
 
+/// Guard: `core/src/ha/slave.rs`, at `outside-unseen`.
 #[test]
 fn kf_38_a_replica_that_was_away_past_retention_follows_again() {
     scenario_of(Scenario::Kf38, FEW);
 }
 
+/// Guard: `core/src/controller/election.rs`, at `handover-at-once`.
 #[test]
 fn a_mastership_that_is_handed_over_loses_nothing() {
     scenario_of(Scenario::Handover, FEW);

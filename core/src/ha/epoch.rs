@@ -75,6 +75,9 @@ impl EpochCache {
                 return Err(EpochRefused::StartsBefore { epoch, start, last_start: last.start });
             }
             if entry.start == last.start {
+                if planted::is("epoch-dropped") {
+                    return Ok(false);
+                }
                 self.0.pop();
             }
         }

@@ -207,7 +207,8 @@ impl Slave {
         let address = address.filter(|address| !address.is_empty());
         if address != self.address {
             self.address = address;
-            self.drop_connection(now.mono);
+            let pause_ms = if planted::is("dawdling-replica") { 5_000 } else { 0 };
+            self.drop_connection(now.mono.plus_ms(pause_ms));
             self.tick(now);
         }
     }
@@ -394,7 +395,8 @@ impl Slave {
 
     /// Whether the master's log begins behind the end of this one.
     fn is_outside(&mut self, first: u64) -> bool {
-        core::mem::replace(&mut self.first, false) && self.end != 0 && first > self.end
+        let unseen = planted::is("outside-unseen");
+        core::mem::replace(&mut self.first, false) && self.end != 0 && first > self.end && !unseen
     }
 
     /// Has the log emptied: nothing joins it to what the master has, and of what it holds the set has let go. Only where

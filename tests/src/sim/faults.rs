@@ -210,7 +210,10 @@ impl World {
     fn lose_disk(&mut self, machine: usize, ms: u64) {
         let fine = |other: usize| self.machines[other].runs() && !self.machines[other].hung;
         let settled = self.client.meddled_at.is_none_or(|at| self.time > at + KNOWN_MS * MS);
-        if settled && self.whole().is_some() && self.net.cuts.is_empty() && (0..CLIENT).all(fine) {
+        let ways_are_fine = self.net.cuts.is_empty()
+            && self.net.weather.is_empty()
+            && !self.net.links.values().any(|link| link.silent);
+        if settled && ways_are_fine && self.whole().is_some() && (0..CLIENT).all(fine) {
             self.note_fault("lost disk", Some(machine));
             self.fragile_until = self.time + KNOWN_MS * MS;
             self.power_off(machine);

@@ -97,6 +97,9 @@ pub struct Report {
 const FIRST_LIMIT_MS: u64 = 30_000;
 const AVAILABLE_LIMIT_MS: u64 = 30_000;
 const WHOLE_LIMIT_MS: u64 = 90_000;
+/// A random history has at least so many operations of clients; what the faults have left undone comes after them.
+pub const OPERATIONS: u64 = 2_000;
+const BUSY_LIMIT_MS: u64 = 60_000;
 
 /// What the seed chooses beside the faults.
 struct Given {
@@ -230,6 +233,13 @@ fn live(world: &mut World, scenario: Scenario, schedule: &Schedule, power: bool,
         return world.oracle.fail(format!("the cluster is not whole {WHOLE_LIMIT_MS} ms after the faults"));
     }
     report.whole_ms = (world.time - healed) / MS;
+    if scenario == Scenario::Random {
+        world.client.pace_ms = 10;
+        if !world.run_until(BUSY_LIMIT_MS, |world| world.client.operations >= OPERATIONS) {
+            let done = world.client.operations;
+            return world.oracle.fail(format!("only {done} operations {BUSY_LIMIT_MS} ms after the faults"));
+        }
+    }
     world.pass(500);
     world.wind_up();
     match world.whole() {

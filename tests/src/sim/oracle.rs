@@ -17,8 +17,6 @@ pub struct Oracle {
     pub topics: BTreeSet<String>,
     /// The highest offset a commit was answered for, and when.
     pub commits: BTreeMap<Place, (i64, u64)>,
-    /// Commits that must have survived.
-    pub kept: BTreeMap<Place, (i64, u64)>,
     /// Loss is what was configured.
     pub may_lose: bool,
     pub refused: u64,

@@ -6,8 +6,12 @@ use sansmq_host::{Completion, Input, Output};
 use sansmq_store::{FileStore, atomic};
 
 use super::CLIENT;
+use super::MS;
 use super::machine::Task;
 use super::world::{Event, World};
+
+/// No operation of a disk takes longer.
+const LONGEST_DISK_NS: u64 = 5_000 * MS;
 
 impl World {
     /// Tells a process something and does what it asks for then.
@@ -126,7 +130,7 @@ impl World {
         let (life, (low, high)) = (host.life, host.disk_ns);
         // now and then a disk thinks for long
         let slow = if self.dice.disks.one_in(300) { 100 } else { 1 };
-        let at = self.time + self.dice.disks.between(low, high) * slow;
+        let at = self.time + (self.dice.disks.between(low, high) * slow).min(LONGEST_DISK_NS);
         self.at(at, Event::Done { machine, life, lane });
     }
 

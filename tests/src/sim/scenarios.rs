@@ -1,10 +1,14 @@
 //! What a history is about: anything, or one known failure of the reference (`docs/known-failures.md`).
 
+use std::collections::BTreeMap;
+
+use sansmq_core::broker::offsets::key;
 use sansmq_core::store::Store as _;
 use sansmq_core::wire::Command;
 use sansmq_core::wire::code::request;
 
 use super::faults::{Death, Fault};
+use super::invariants::Place;
 use super::world::World;
 use super::{BROKERS, CLIENT, CONTROLLERS, setup};
 use crate::messages::ext;
@@ -113,17 +117,20 @@ impl World {
                 }
             }
             Scenario::Kf02 => {
-                // Epochs in which nothing is written, while an old master goes on writing where they begin.
-                self.client.pace_ms = 2_000;
-                self.part(&[master]);
-                self.pass(4_500);
-                for _ in 0..2 {
-                    self.strike(Fault::Master(Death::Kill, 200));
-                    let ms = self.dice.scenario.between(1_000, 3_000);
+                // Epochs in which nothing is written; then a master is cut off and goes on writing where its epoch begins,
+                // which is where its successor begins as well.
+                self.client.busy = false;
+                self.pass(5_000);
+                for _ in 0..self.dice.scenario.between(1, 3) {
+                    self.strike(Fault::Master(Death::Kill, 600));
+                    let ms = self.dice.scenario.between(1_500, 3_000);
                     self.pass(ms);
                 }
+                let cut_off = self.master().unwrap_or(master);
+                self.part(&[cut_off]);
                 self.client.pace_ms = 20;
-                self.pass(1_000);
+                self.client.busy = true;
+                self.pass(5_500);
                 self.strike(Fault::Mend);
                 self.pass(2_000);
             }
@@ -211,10 +218,18 @@ impl World {
                 }
             }
             Scenario::Kf15 => {
-                // The replica that is behind becomes master, as configured: what points to the log is cut with it.
-                self.strike(Fault::Cut(vec![slaves[0]], vec![master, slaves[1]]));
-                self.strike(Fault::Cut(vec![master, slaves[1]], vec![slaves[0]]));
-                self.pass(6_000);
+                // The replica that is behind becomes master, as configured: what points to the log is cut with it. It has heard
+                // nothing for a while, or it has the tables already and not yet the log they speak of.
+                let late = slaves[0];
+                if self.dice.scenario.one_in(2) {
+                    self.strike(Fault::Cut(vec![late], vec![master, slaves[1]]));
+                    self.strike(Fault::Cut(vec![master, slaves[1]], vec![late]));
+                    self.pass(6_000);
+                } else {
+                    self.strike(Fault::Kill(late, 6_000));
+                    self.pass(6_000);
+                    self.run_until(3_000, |world| world.offsets_are_ahead(late));
+                }
                 self.strike(Fault::Kill(master, 8_000));
                 self.strike(Fault::Kill(slaves[1], 8_000));
                 self.pass(9_000);
@@ -226,8 +241,13 @@ impl World {
                 let kept = self.oracle.commits.clone();
                 self.pass(2_000);
                 self.strike(Fault::Kill(master, 5_000));
+                let is_new = |world: &World| world.master().is_some_and(|now| now != master);
+                if !self.run_until(5_000, is_new) {
+                    self.oracle.fail("no other master 5 s after one died".to_owned());
+                }
+                self.fallen_back(&kept);
                 self.pass(8_000);
-                self.oracle.kept = kept;
+                self.fallen_back(&kept);
             }
             Scenario::Kf30 => {
                 // A follower dies: no election. A master hangs, its sockets open: one.
@@ -261,10 +281,13 @@ impl World {
                 }
             }
             Scenario::Kf33 => {
-                // The next master dies as well, before or after the last replica has come back to it.
+                // The next master dies as well, soon, or when its last replica has come back to it.
                 self.strike(Fault::Master(Death::Kill, 6_000));
                 let ms = self.dice.scenario.between(100, 1_000);
                 self.pass(ms);
+                if self.dice.scenario.one_in(2) && !self.run_until(2_000, |world| world.in_set() >= 2) {
+                    self.oracle.fail("the last replica is not back in the set after 2 s".to_owned());
+                }
                 self.strike(Fault::Master(Death::Kill, 6_000));
                 self.pass(5_000);
             }
@@ -309,6 +332,38 @@ impl World {
     fn epoch(&self) -> Option<i32> {
         let node = self.machines[self.master()?].node.as_ref()?;
         setup::broker_of(node)?.replicas()?.role().map(|role| role.epoch)
+    }
+
+    /// How many replicas the master has in its set, by what it knows.
+    fn in_set(&self) -> usize {
+        let node = self.master().and_then(|master| self.machines[master].node.as_ref());
+        let replicas = node.and_then(setup::broker_of).and_then(|broker| broker.replicas());
+        replicas.map_or(0, |replicas| replicas.sync_state_set().1.len())
+    }
+
+    /// Fails if the master is behind these commits.
+    fn fallen_back(&mut self, kept: &BTreeMap<Place, (i64, u64)>) {
+        let broker = self.master().and_then(|master| self.broker(master));
+        let Some(offsets) = broker.map(|broker| broker.offsets().snapshot()) else { return };
+        for (place, (kept, _)) in kept {
+            let queues = offsets.offsets.get(&key(place.topic, place.group));
+            let offset = queues.and_then(|queues| queues.get(&(place.queue as i32)));
+            if offset.is_none_or(|offset| offset < kept) {
+                self.oracle.fail(format!("{place:?} was committed at {kept}, and fell back to {offset:?}"));
+            }
+        }
+    }
+
+    /// Whether a broker has offsets of consumers behind the end of its log.
+    fn offsets_are_ahead(&self, machine: usize) -> bool {
+        let Some(broker) = self.broker(machine) else { return false };
+        let offsets = broker.offsets().snapshot().offsets;
+        self.oracle.commits.keys().any(|place| {
+            let queue = place.queue as i32;
+            let offset = offsets.get(&key(place.topic, place.group)).and_then(|queues| queues.get(&queue));
+            let bounds = broker.store().queue_bounds(place.topic, queue, u64::MAX);
+            offset.copied().unwrap_or(0) > bounds.map_or(0, |bounds| bounds.max)
+        })
     }
 
     /// First and next byte of a broker's log, while it runs.

@@ -13,6 +13,8 @@ pub struct Tally {
     pub steps: u64,
     pub ms: u64,
     pub operations: u64,
+    /// Operations of the history that has the fewest.
+    pub fewest_operations: Option<u64>,
     pub acknowledged: u64,
     pub refused: u64,
     pub slowest_available_ms: u64,
@@ -27,6 +29,8 @@ impl Tally {
         self.steps += report.steps;
         self.ms += report.ms;
         self.operations += report.operations;
+        let fewest = self.fewest_operations.unwrap_or(u64::MAX);
+        self.fewest_operations = Some(fewest.min(report.operations));
         self.acknowledged += report.acknowledged;
         self.refused += report.refused;
         self.coverage.add(&report.coverage);

@@ -64,7 +64,9 @@ impl World {
         if before == seen {
             return;
         }
-        let offsets = (before.commits != seen.commits && seen.master).then(|| broker.offsets().snapshot());
+        let is_cut = before.life == seen.life && seen.max < before.max;
+        let has_news = if seen.master { before.commits != seen.commits || !before.master } else { is_cut };
+        let offsets = has_news.then(|| broker.offsets().snapshot());
         let store = broker.store();
         let standing = Standing {
             machine,

@@ -3,6 +3,7 @@
 use super::protocol::{self, Election, SyncStateSetBody};
 use super::{Application, Asked, Identity, IdentityFile, Out, Pending, Replicas};
 use crate::json;
+use crate::planted;
 use crate::time::Now;
 use crate::wire::code::response;
 use crate::wire::{CallError, Command};
@@ -69,8 +70,10 @@ impl Replicas {
                             }
                         }
                     }
-                    let info = self.names.replica_info();
-                    self.call(to, Asked::Info(round), info, self.heartbeat_wait_ms);
+                    if !planted::is("notices-only") {
+                        let info = self.names.replica_info();
+                        self.call(to, Asked::Info(round), info, self.heartbeat_wait_ms);
+                    }
                 }
             }
             Asked::Heartbeat(round) => drop(self.rounds.remove(&round)),

@@ -70,9 +70,10 @@ fn sum(tally: &Tally, seconds: f64, threads: u64) {
         rate * 60.0 / threads as f64
     );
     println!(
-        "{} operations of clients ({} per history): {} acknowledged, {} refused; {} virtual s, {} steps",
+        "{} operations of clients ({} per history, at least {}): {} acknowledged, {} refused; {} virtual s, {} steps",
         tally.operations,
         tally.operations / tally.histories.max(1),
+        tally.fewest_operations.unwrap_or(0),
         tally.acknowledged,
         tally.refused,
         tally.ms / 1_000,

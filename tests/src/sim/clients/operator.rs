@@ -55,8 +55,11 @@ impl World {
         let Some(master) = self.client.apps[OPERATOR].target.clone() else { return };
         let text = match self.dice.workload.roll(3) {
             0 => format!("haMaxTimeSlaveNotCatchup={}", self.dice.workload.between(2_000, 15_000)),
-            1 => format!("minInSyncReplicas={}", self.dice.workload.between(1, 2)),
-            _ => format!("inSyncReplicas={}", self.dice.workload.between(1, 3)),
+            // a broker whose file wants more replicas at least than at most is not taken back into its container
+            _ => {
+                let least = self.dice.workload.between(1, 2);
+                format!("minInSyncReplicas={least}\ninSyncReplicas={}", self.dice.workload.between(least, 3))
+            }
         };
         self.say(&format!("{master} is told {text}"));
         self.order(&master, Command::request(request::UPDATE_BROKER_CONFIG, Ext::new()).with_body(text));

@@ -21,6 +21,8 @@ pub struct Logs {
     /// By machine: its process, and how far that was compared.
     compared: BTreeMap<usize, (u64, u64)>,
     newest_epoch: i32,
+    /// They do: what comes after that means nothing.
+    differ: bool,
 }
 
 impl Logs {
@@ -112,7 +114,11 @@ impl Invariant for Logs {
 
     fn see(&mut self, _now: u64, fact: &Fact<'_>) -> Result<(), String> {
         let Fact::Stands(standing) = fact else { return Ok(()) };
+        if self.differ {
+            return Ok(());
+        }
         self.follow(standing).map_err(|why| {
+            self.differ = true;
             format!(
                 "machine {}, epoch {}, master {}: {why}",
                 standing.machine, standing.epoch, standing.master
