@@ -3,10 +3,15 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 
+/// As mappings have it.
+const ALIGN: usize = 4096;
+
 /// Zeroed bytes at a fixed address.
 #[derive(Debug)]
 pub(super) struct Memory {
     at: NonNull<u8>,
+    /// Where the allocation begins, somewhat in front of `at`.
+    allocated: NonNull<u8>,
     len: usize,
 }
 
@@ -17,19 +22,20 @@ unsafe impl Send for Memory {}
 unsafe impl Sync for Memory {}
 
 impl Memory {
+    /// Aligned by hand: only with a small alignment the allocator knows zeroed memory that costs nothing until it is used.
     fn layout(len: usize) -> Layout {
-        // page alignment, as mappings have it; a length beyond isize cannot occur for a Vec-sized request
-        Layout::from_size_align(len.max(1), 4096).unwrap_or(Layout::new::<u8>())
+        // a length beyond isize cannot occur for a Vec-sized request
+        Layout::from_size_align(len + ALIGN, 1).unwrap_or(Layout::new::<u8>())
     }
 
     pub fn zeroed(len: usize) -> Self {
         let layout = Self::layout(len);
         // SAFETY: the size is not zero.
-        let at = unsafe { alloc_zeroed(layout) };
-        match NonNull::new(at) {
-            Some(at) => Memory { at, len },
-            None => handle_alloc_error(layout),
-        }
+        let allocated = unsafe { alloc_zeroed(layout) };
+        let Some(allocated) = NonNull::new(allocated) else { handle_alloc_error(layout) };
+        // SAFETY: less than `ALIGN` bytes further, which were asked for on top.
+        let at = unsafe { allocated.add(allocated.align_offset(ALIGN)) };
+        Memory { at, allocated, len }
     }
 
     pub fn from_bytes(bytes: &[u8], len: usize) -> Self {
@@ -64,6 +70,6 @@ impl Memory {
 impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: allocated in `zeroed` with this layout, and nothing refers to it any more.
-        unsafe { dealloc(self.at.as_ptr(), Self::layout(self.len)) };
+        unsafe { dealloc(self.allocated.as_ptr(), Self::layout(self.len)) };
     }
 }

@@ -12,6 +12,8 @@ use crate::disk::Entry;
 const SECTOR: usize = 512;
 /// Space is taken in units of this many bytes.
 const BLOCK: usize = 4096;
+/// Of more bytes than these, only those with space are looked at: a large file is a hole for the most part.
+const LARGE: usize = 1 << 20;
 
 /// A file, or a directory, under a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +132,18 @@ fn grow(durable: &mut Vec<u8>, len: usize) {
     }
 }
 
+/// What a process maps of a durable file.
+fn restored(durable: &[u8], blocks: &BTreeSet<usize>) -> Memory {
+    if durable.len() <= LARGE {
+        return Memory::from_bytes(durable, durable.len());
+    }
+    let memory = Memory::zeroed(durable.len());
+    for at in blocks.iter().map(|block| block * BLOCK).filter(|at| *at < durable.len()) {
+        memory.fill_at(at, &durable[at..(at + BLOCK).min(durable.len())]);
+    }
+    memory
+}
+
 impl State {
     pub fn new(config: SimConfig) -> Self {
         State {
@@ -207,7 +221,13 @@ impl State {
             );
             true
         };
-        sectors(from.min(live.len()), to.min(live.len())).filter(changed).collect()
+        let (from, to) = (from.min(live.len()), to.min(live.len()));
+        if to - from <= LARGE {
+            return sectors(from, to).filter(changed).collect();
+        }
+        let blocks = file.blocks.range(from / BLOCK..to.div_ceil(BLOCK));
+        let parts = blocks.map(|block| (from.max(block * BLOCK), to.min(block * BLOCK + BLOCK)));
+        parts.flat_map(|(from, to)| sectors(from, to)).filter(changed).collect()
     }
 
     fn write_sector(&mut self, file: u64, sector: usize) {
@@ -357,9 +377,14 @@ impl State {
     }
 
     pub fn next_data(&self, path: &Path, from: u64) -> io::Result<Option<u64>> {
-        let (_, memory, _) = self.file(path)?;
-        let rest = memory.bytes().get(from as usize..).unwrap_or(&[]);
-        Ok(rest.iter().position(|b| *b != 0).map(|at| from + at as u64))
+        let (number, memory, _) = self.file(path)?;
+        let (bytes, from) = (memory.bytes(), from as usize);
+        let blocks = self.files.get(&number).into_iter().flat_map(|file| file.blocks.range(from / BLOCK..));
+        let mut parts = blocks.map(|block| {
+            let start = from.max(block * BLOCK).min(bytes.len());
+            (start, &bytes[start..(block * BLOCK + BLOCK).min(bytes.len())])
+        });
+        Ok(parts.find_map(|(start, part)| Some((start + part.iter().position(|b| *b != 0)?) as u64)))
     }
 
     fn describe(&self, path: &Path, node: Node) -> Entry {
@@ -471,8 +496,10 @@ impl State {
                     self.write_sector(number, sector);
                 }
             }
-            if let Some(file) = self.files.get(&number) {
-                contents.insert(number, (file.durable.clone(), file.blocks.clone(), file.modified_ms));
+            // nothing is read or written any more
+            if let Some(file) = self.files.get_mut(&number) {
+                let (durable, blocks) = (std::mem::take(&mut file.durable), std::mem::take(&mut file.blocks));
+                contents.insert(number, (durable, blocks, file.modified_ms));
             }
         }
         self.remains = Some((names, contents));
@@ -488,7 +515,7 @@ impl State {
         self.durable_names = names.clone();
         self.names = names;
         let restore = |(durable, blocks, modified_ms): (Vec<u8>, BTreeSet<usize>, i64)| FileState {
-            memory: Arc::new(Memory::from_bytes(&durable, durable.len())),
+            memory: Arc::new(restored(&durable, &blocks)),
             durable,
             blocks,
             dropped: HashMap::new(),
