@@ -349,7 +349,9 @@ impl<E: Unit> ConsumeQueue<E> {
         self.adopted = Some(base);
         self.created = true;
         let to = self.end.min(base + self.file_size) - base;
-        let range = match self.writing.get_mut().as_ref().filter(|open| open.base == base) {
+        // where the entry was just found; a mapping more for each of many queues would be too many
+        let mut found = self.writing.get_mut().iter().chain(self.reading.get_mut().iter());
+        let range = match found.find(|open| open.base == base) {
             Some(open) => open.table.dirty(from - base, to),
             None => {
                 let path = segments::path_of(&self.dir, base);

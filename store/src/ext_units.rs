@@ -259,7 +259,8 @@ impl ExtUnits {
         self.adopted = Some(base);
         self.created = true;
         let path = segments::path_of(&self.dir, base);
-        let range = match self.writing.iter().chain(&self.spare).find(|open| open.base == base) {
+        let mut found = self.writing.iter().chain(&self.spare).chain(self.reading.get_mut().iter());
+        let range = match found.find(|open| open.base == base) {
             Some(open) => open.table.dirty(from - base, self.file_size),
             None => Table::open(&*self.disk, &path, self.file_size)?.dirty(from - base, self.file_size),
         };
