@@ -16,16 +16,26 @@ use std::collections::BTreeMap;
 /// A caller waits so long for its proposal, in milliseconds, as the reference's request thread does.
 const PATIENCE_MS: u64 = 5_000;
 
+/// A 1003 under way.
+#[derive(Debug)]
+pub(super) struct Registering {
+    pub to: ReplyTo,
+    /// Cluster and broker name, for the answer.
+    pub ext: Ext,
+    pub name: String,
+    pub id: i64,
+}
+
 /// Who waits for a proposal.
 #[derive(Debug)]
 pub(super) enum Waiter {
     Alter(ReplyTo),
     /// 1013 with its cluster and broker name.
     BrokerId(ReplyTo, Ext),
-    /// 1003 with cluster, broker name and whether the master is to be named.
-    Register(ReplyTo, Ext, String),
+    /// 1003 from another address than before.
+    Register(Registering),
     /// 1003 of a master's new process: as `Register`, in a new epoch.
-    Reelect(ReplyTo, Ext, String),
+    Reelect(Registering),
     Elect(Elect),
     Clean(ReplyTo),
     /// Heartbeats that ask for a lease.
@@ -38,8 +48,8 @@ impl Waiter {
         match self {
             Waiter::Alter(to)
             | Waiter::BrokerId(to, _)
-            | Waiter::Register(to, ..)
-            | Waiter::Reelect(to, ..)
+            | Waiter::Register(Registering { to, .. })
+            | Waiter::Reelect(Registering { to, .. })
             | Waiter::Clean(to)
             | Waiter::Read(to, _) => vec![*to],
             Waiter::Elect(elect) => elect.to.into_iter().collect(),
@@ -71,7 +81,7 @@ impl Proposals {
     pub fn elects(&self, name: &str) -> bool {
         self.waiting.values().any(|w| match &w.waiter {
             Waiter::Elect(elect) => elect.name == name,
-            Waiter::Reelect(_, _, elected) => elected == name,
+            Waiter::Reelect(Registering { name: elected, .. }) => elected == name,
             _ => false,
         })
     }
@@ -150,24 +160,21 @@ impl Controller {
                 self.reply(to, requests::from_outcome(&outcome).with_ext(ext));
             }
             (Waiter::Clean(to), Ok(outcome)) => self.reply(to, requests::from_outcome(&outcome)),
-            (Waiter::Reelect(to, ext, name), Ok(outcome)) => {
-                let reply = match outcome.code {
-                    response::SUCCESS => {
-                        self.leases.forget(&name);
-                        self.notify(now.mono, state, &name);
-                        self.registered(now.mono, state, ext, &name)
-                    }
-                    _ => requests::from_outcome(&outcome).with_ext(ext),
-                };
+            (Waiter::Reelect(Registering { to, ext, name, .. }), Ok(outcome))
+                if outcome.code == response::SUCCESS =>
+            {
+                self.leases.forget(&name);
+                self.notify(now.mono, state, &name);
+                let reply = self.registered(now.mono, state, ext, &name);
                 self.reply(to, reply);
             }
-            (Waiter::Register(to, ext, name), Ok(outcome)) => {
-                let reply = match outcome.code {
-                    response::SUCCESS => self.registered(now.mono, state, ext, &name),
-                    _ => requests::from_outcome(&outcome).with_ext(ext),
-                };
-                self.reply(to, reply);
+            (Waiter::Register(registering), Ok(outcome)) if outcome.code == response::SUCCESS => {
+                self.known(now.mono, state, registering);
             }
+            (
+                Waiter::Register(Registering { to, ext, .. }) | Waiter::Reelect(Registering { to, ext, .. }),
+                Ok(outcome),
+            ) => self.reply(to, requests::from_outcome(&outcome).with_ext(ext)),
             (Waiter::Read(to, read), Ok(_)) => {
                 let reply = self.read(now.mono, state, &read);
                 self.reply(to, reply);

@@ -10,7 +10,7 @@ use super::event::{
 use super::lease::Grant;
 use super::liveness::broker_id;
 use super::machine::Controller;
-use super::proposals::Waiter;
+use super::proposals::{Registering, Waiter};
 use super::state::{BrokerSet, ControllerState, SyncStateInfo};
 use crate::body::{BrokerReplicasInfo, ReplicaIdentity, ReplicasInfo, SyncStateSetBody};
 use crate::json::{Style, from_slice, to_vec};
@@ -190,21 +190,7 @@ impl Controller {
             Some(set) => match set.address(id) {
                 None => format!("BrokerId: {id} hasn't been registered in broker-set: {name}"),
                 Some(known) if known == address => {
-                    let sync = &set.sync;
-                    if sync.master != Some(id) || self.proposals.elects(name) {
-                        return Ok(Some(self.registered(now, state, ext, name)));
-                    }
-                    // The master's process has begun anew, and its log may have lost its end: what it writes now must
-                    // not be taken for what it wrote before, so it does so in a new epoch. Replicas that may have
-                    // more than it has come back into the set when they have parted with that.
-                    let event = Event::ElectMaster(ElectMasterEvent {
-                        broker_name: name.to_owned(),
-                        elected: true,
-                        new_master: Some(id),
-                        master_epoch: Some(sync.master_epoch),
-                        ..ElectMasterEvent::default()
-                    });
-                    self.propose(now, event.encode(), Waiter::Reelect(to, ext, name.to_owned()));
+                    self.known(now, state, Registering { to, ext, name: name.to_owned(), id });
                     return Ok(None);
                 }
                 // Two brokers with one identity file, say: the one that lives keeps its id.
@@ -223,12 +209,36 @@ impl Controller {
                         broker_id: id,
                         ..UpdateBrokerAddressEvent::default()
                     });
-                    self.propose(now, event.encode(), Waiter::Register(to, ext, name.to_owned()));
+                    self.propose(
+                        now,
+                        event.encode(),
+                        Waiter::Register(Registering { to, ext, name: name.to_owned(), id }),
+                    );
                     return Ok(None);
                 }
             },
         };
         Err(Reply::error(response::CONTROLLER_BROKER_NEED_TO_BE_REGISTERED, unknown).with_ext(ext))
+    }
+
+    /// Goes on with a replica that is known under its present address.
+    pub(super) fn known(&mut self, now: Mono, state: &ControllerState, registering: Registering) {
+        let Registering { to, ext, name, id } = registering;
+        let Some(set) = state.get(&name).filter(|set| set.sync.master == Some(id)) else {
+            let reply = self.registered(now, state, ext, &name);
+            return self.reply(to, reply);
+        };
+        // The master's process has begun anew, and its log may have lost its end: what it writes now must not be
+        // taken for what it wrote before, so it does so in a new epoch, or not as master if another election has come
+        // first. Replicas that may have more than it has come back into the set when they have parted with that.
+        let event = Event::ElectMaster(ElectMasterEvent {
+            broker_name: name.clone(),
+            elected: true,
+            new_master: Some(id),
+            master_epoch: Some(set.sync.master_epoch),
+            ..ElectMasterEvent::default()
+        });
+        self.propose(now, event.encode(), Waiter::Reelect(Registering { to, ext, name, id }));
     }
 
     /// The answer to a replica that is known under its present address.

@@ -65,6 +65,38 @@ fn a_restarted_master_goes_on_in_a_new_epoch_and_alone_in_its_set() {
     assert!(told.contains(&"h2:1") && told.contains(&"h3:1"), "{told:?}");
 }
 
+/// The log has the election of another one before the restarted master's own, or after it: never does it go on in its epoch.
+#[test]
+fn a_master_that_restarts_during_an_election_gets_no_word_of_its_old_epoch() {
+    let mut bench = Bench::new(|_| {});
+    bench.trio();
+    bench.close(1);
+    bench.beat(3, 500, true);
+    bench.prompt = false;
+    bench.probe_ends(CallError::Refused);
+    let ext = [("brokerName", "bb"), ("clusterName", "C"), ("brokerId", "1"), ("brokerAddress", "h1:1")];
+    let fields = ext.iter().fold(Ext::new(), |all, (key, value)| all.with(*key, (*value).to_owned()));
+    let asked = bench.send(99, Command::request(1003, fields));
+    bench.prompt = true;
+    bench.drain();
+    assert_eq!(bench.master(), (Some(3), 2));
+    let reply = bench.answer(asked).unwrap();
+    assert_ne!(reply.code, 0, "{reply:?}");
+    let reply = bench.ask(1003, &ext, "");
+    assert_eq!((reply.code, field(&reply, "masterBrokerId").as_deref()), (0, Some("3")));
+}
+
+#[test]
+fn a_master_that_moves_goes_on_in_a_new_epoch() {
+    let mut bench = Bench::new(|_| {});
+    bench.trio();
+    bench.close(1);
+    let ext = [("brokerName", "bb"), ("clusterName", "C"), ("brokerId", "1"), ("brokerAddress", "other:1")];
+    let reply = bench.ask(1003, &ext, "");
+    assert_eq!((reply.code, bench.master()), (0, (Some(1), 2)), "{reply:?}");
+    assert_eq!(field(&reply, "masterAddress").as_deref(), Some("other:1"));
+}
+
 #[test]
 fn a_hung_master_is_replaced_when_its_heartbeats_time_out() {
     let mut bench = Bench::new(|_| {});
