@@ -65,8 +65,9 @@ pub struct Liveness {
 }
 
 impl Liveness {
-    /// Takes a heartbeat in. The newest values count, also smaller ones: a log that was cut is shorter. True if
-    /// the broker was not known, or not connected.
+    /// Takes a heartbeat in. The newest values count, also smaller ones: a log that was cut is shorter. One that comes
+    /// over an older connection than the broker has is from before, from a process that is gone, say, and says nothing.
+    /// True if the broker was not known, or not connected.
     pub fn heard(&mut self, now: Mono, broker: &BrokerId, beat: &Heartbeat) -> bool {
         let live = Live {
             conn: Some(beat.conn),
@@ -80,6 +81,7 @@ impl Liveness {
         let expires = live.expires();
         self.first_expiry = Some(self.first_expiry.map_or(expires, |first| first.min(expires)));
         match self.table.get_mut(broker) {
+            Some(known) if known.conn > Some(beat.conn) => false,
             Some(known) => {
                 let back = known.conn.is_none();
                 *known = live;

@@ -61,6 +61,13 @@ impl Tables {
     /// Takes a registration in, or leaves the tables as they were.
     pub fn register(&mut self, now: Mono, policy: Policy, r: Registration<'_>) -> Registered {
         let key = BrokerKey { cluster: r.cluster.to_owned(), addr: r.broker_addr.to_owned() };
+        if let Some(live) = self.live.get_mut(&key).filter(|live| live.conn > r.conn) {
+            // An address has one process, and that one connection: what still comes over an older one is from before,
+            // from a process that is gone, say, and would leave with the connection's end what the new one has said.
+            tracing::warn!("registration of {} was overtaken by a new one", r.broker_addr);
+            live.heard = now;
+            return Registered::Done { master: self.master_of(&r), notice: None };
+        }
         let holder = self.brokers.get(r.broker_name).and_then(|b| b.broker_addrs.get(&r.broker_id));
         if self.is_stale(&r, holder) {
             self.reject(&key, &r);

@@ -106,6 +106,19 @@ fn an_overtaken_unregistration_changes_nothing() {
     );
 }
 
+/// What a killed process had on the way may come when its successor is registered already.
+#[test]
+fn an_overtaken_registration_changes_nothing() {
+    let mut bench = Bench::new(NamesrvConfig::default());
+    MASTER.register(&mut bench);
+    B { conn: 5, topics: &["T1", "T2"], ..MASTER }.register(&mut bench);
+    assert_eq!(MASTER.register(&mut bench).code, 0);
+    bench.handle(ServerIn::Closed(ConnId(1)));
+    assert_eq!((route(&mut bench, "T1").code, route(&mut bench, "T2").code), (0, 0));
+    bench.handle(ServerIn::Closed(ConnId(5)));
+    assert_eq!(route(&mut bench, "T1").code, 17);
+}
+
 #[test]
 fn all_brokers_of_a_connection_leave_with_it() {
     let mut bench = Bench::new(NamesrvConfig::default());
