@@ -29,6 +29,7 @@ pub mod names;
 mod offset_requests;
 pub mod offsets;
 mod persist;
+mod progress;
 mod properties;
 mod pull;
 mod put;
@@ -116,6 +117,7 @@ pub struct Broker<S: Store> {
     held: hold::HeldPulls,
     cold: cold::ColdReads,
     schedule: schedule::Schedule,
+    progress: progress::Progress,
     stats: stats::Stats,
     registration: register::Registration,
     relays: relay::Relays,
@@ -188,6 +190,7 @@ impl<S: Store> Broker<S> {
             held: hold::HeldPulls::default(),
             cold: cold::ColdReads::default(),
             schedule: schedule::Schedule::new(&settings.delay_levels, meta.delay_offsets, now),
+            progress: progress::Progress::default(),
             stats: stats::Stats::new(now),
             registration: register::Registration::new(&settings.name_servers(), now),
             relays: relay::Relays::default(),

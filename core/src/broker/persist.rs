@@ -154,6 +154,15 @@ impl Persist {
         self.changed[file as usize]
     }
 
+    /// What waits for a part of the log that is gone waits no longer for it; what it says of that is written over.
+    pub fn log_was_cut(&mut self, end: u64) {
+        let beyond = self.held.iter_mut().filter(|held| held.log_end > end);
+        if beyond.map(|held| held.log_end = end).count() > 0 {
+            self.mark(File::Offsets);
+            self.mark(File::DelayOffsets);
+        }
+    }
+
     fn is_idle(&self) -> bool {
         self.states.iter().all(|state| state.next.is_none() && state.in_flight.is_none())
     }

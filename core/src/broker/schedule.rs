@@ -61,7 +61,12 @@ impl Level {
 #[derive(Debug)]
 pub(super) struct Schedule {
     levels: Vec<Level>,
+    /// The next to deliver.
     table: DelayOffsets,
+    /// The table as far as it counts.
+    kept: DelayOffsets,
+    /// How often `kept` has changed.
+    changes: u64,
     deliveries: u64,
     dirty: bool,
     started: bool,
@@ -81,7 +86,15 @@ impl Schedule {
     pub fn new(levels: &[i64], stored: DelayOffsets, now: Now) -> Self {
         let levels =
             levels.iter().map(|delay_ms| Level { delay_ms: *delay_ms, due: Some(now.mono), far: None });
-        Schedule { levels: levels.collect(), table: stored, deliveries: 0, dirty: false, started: false }
+        Schedule {
+            levels: levels.collect(),
+            kept: stored.clone(),
+            table: stored,
+            changes: 0,
+            deliveries: 0,
+            dirty: false,
+            started: false,
+        }
     }
 
     pub fn deadline(&self) -> Option<Mono> {
@@ -102,7 +115,7 @@ impl Schedule {
 
     pub fn take_file(&mut self) -> DelayOffsets {
         self.dirty = false;
-        self.table.clone()
+        self.kept.clone()
     }
 
     /// Takes over what an acting slave has delivered; a level's progress never goes back (KF-28).
@@ -111,22 +124,30 @@ impl Schedule {
             let own = self.table.offsets.entry(*level).or_insert(0);
             *own = (*own).max(*offset);
         }
-        self.dirty = true;
+        self.keep(self.table.clone());
     }
 
     /// Takes over a master's progress.
     pub fn replace(&mut self, table: DelayOffsets) {
-        self.table = table;
+        self.table.clone_from(&table);
+        self.keep(table);
+    }
+
+    /// What was delivered so far is there to stay.
+    pub fn keep(&mut self, table: DelayOffsets) {
+        self.kept = table;
         self.dirty = true;
+        self.changes += 1;
     }
 
-    /// How many messages were delivered since the start.
-    pub fn deliveries(&self) -> u64 {
-        self.deliveries
+    /// How often the table as it counts has changed since the start.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
+    /// The table as far as it counts.
     pub fn snapshot(&self) -> &DelayOffsets {
-        &self.table
+        &self.kept
     }
 }
 
@@ -137,10 +158,14 @@ impl<S: Store> Broker<S> {
             self.schedule.started = true;
             self.clamp_schedule();
         }
+        let before = self.schedule.deliveries;
         for index in 0..self.schedule.levels.len() {
             if self.schedule.levels[index].due.is_some_and(|due| due <= now.mono) {
                 self.schedule.levels[index].due = self.deliver_level(now, index);
             }
+        }
+        if self.schedule.deliveries != before {
+            self.note_delays(now, self.schedule.table.clone());
         }
     }
 
@@ -164,7 +189,6 @@ impl<S: Store> Broker<S> {
             match self.deliver_one(now, index, queue_id, offset) {
                 Step::Delivered => {
                     self.schedule.table.offsets.insert(level, offset + 1);
-                    self.schedule.dirty = true;
                     self.schedule.deliveries += 1;
                     let step = self.settings.broker.delay_offset_update_version_step.max(1);
                     let acting = !self.is_master();

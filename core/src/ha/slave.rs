@@ -103,6 +103,8 @@ pub struct Slave {
     end: u64,
     /// Up to where may be acknowledged: durable, when the flush mode says so (KF-10).
     ackable: u64,
+    /// The master is told nothing of the log for now.
+    holds: bool,
     reported: Option<u64>,
     /// No frame of this connection was taken yet.
     first: bool,
@@ -143,6 +145,7 @@ impl Slave {
             agreed: EpochCache::default(),
             end,
             ackable,
+            holds: false,
             reported: None,
             first: true,
             unsaved: 0,
@@ -256,6 +259,12 @@ impl Slave {
     /// How far the log is now, beyond what [`SlaveOut::Append`] made of it.
     pub fn log(&mut self, now: Now, end: u64, ackable: u64) {
         (self.end, self.ackable) = (end, ackable);
+        self.report(now, false);
+    }
+
+    /// Whether to tell the master nothing of the log. The first report asks for what follows: before it nothing comes.
+    pub fn hold_reports(&mut self, now: Now, hold: bool) {
+        self.holds = hold;
         self.report(now, false);
     }
 
@@ -446,7 +455,7 @@ impl Slave {
     fn report(&mut self, now: Now, even_if_told: bool) {
         let may = self.ackable.min(self.end);
         let news = self.reported.is_none_or(|told| may > told);
-        if self.phase == Phase::Transfer && self.unsaved == 0 && (news || even_if_told) {
+        if self.phase == Phase::Transfer && self.unsaved == 0 && !self.holds && (news || even_if_told) {
             self.reported = Some(may);
             let bytes = match self.protocol {
                 SlaveProtocol::Classic => wire::classic_report(may),
@@ -512,7 +521,7 @@ impl Slave {
         match self.phase {
             Phase::Idle(at) => (self.address.is_some() && self.unsaved == 0).then_some(at),
             Phase::Dialling | Phase::Emptying => None,
-            Phase::Transfer if self.unsaved == 0 => {
+            Phase::Transfer if self.unsaved == 0 && !self.holds => {
                 earliest(Some(silent), Some(self.last_write.plus_ms(self.config.heartbeat_ms + 1)))
             }
             _ => Some(silent),

@@ -144,6 +144,7 @@ impl<S: Store> Broker<S> {
         }
         self.ask_master_ha(now);
         self.follow_master(now);
+        self.settle_progress(now);
         self.serve_slaves(now);
         self.release_stored(now);
     }

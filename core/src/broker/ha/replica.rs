@@ -171,6 +171,14 @@ impl<S: Store> Broker<S> {
         }
     }
 
+    /// Whether the master is to be told nothing of the log for now.
+    pub(in crate::broker) fn hold_reports(&mut self, now: Now, hold: bool) {
+        if let Some(slave) = &mut self.ha.slave {
+            slave.hold_reports(now, hold);
+        }
+        self.drive_replica(now);
+    }
+
     fn take_bytes(&mut self, now: Now, at: u64, data: &[u8]) {
         let Err(error) = self.store.append_raw(now, at, data) else { return };
         let end = self.replica_end();
@@ -221,8 +229,10 @@ impl<S: Store> Broker<S> {
             store.queue_bounds(topic, queue, u64::MAX).map_or(0, |bounds| bounds.max)
         };
         self.offsets.clamp(end_of);
+        self.persist.log_was_cut(store.log_bounds().max);
         self.ha.seen_visible = 0;
         self.restart_services(now);
+        self.start_saves(now);
     }
 
     /// The epoch file is written, or is not.

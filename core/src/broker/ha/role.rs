@@ -176,6 +176,7 @@ impl<S: Store> Broker<S> {
             let (end, kept) = (self.replica_end(), self.kept_end());
             self.ha.slave = Some(self.ha.slave_machine(&self.settings, Some(own), now, end, kept));
         }
+        self.tables_come_first(now);
         self.follow_address(now, address);
         self.ha.events.push_back(HaEvent::RoleInForce { epoch, master: false });
         Ok(())
@@ -192,6 +193,8 @@ impl<S: Store> Broker<S> {
         self.ha.saves.clear();
         self.ha.role_save = None;
         self.ha.set = None;
+        self.progress.forget();
+        self.timers.forget_checkpoint();
     }
 
     /// What is derived from the log is read anew: the log is another one than when it was read last.

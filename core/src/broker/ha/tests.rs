@@ -229,6 +229,22 @@ fn two_replicas_follow_and_join_the_set() {
     assert_eq!(c.send(1, "x"), Some(response::SYSTEM_BUSY));
 }
 
+/// Who is in the set may be elected: with the log it needs the master's tables.
+#[test]
+fn a_replica_without_the_masters_tables_is_not_in_sync() {
+    let mut c = Cluster::new(2, true, |_, _| {});
+    c.master(0, 1, &[1], 1);
+    let now = c.rigs[1].now;
+    c.rigs[1].broker.follow_tables(now, Some(("10.0.0.0:10911".to_owned(), 1, 2)));
+    c.slave(1, 1, 0);
+    c.pass(1_000);
+    assert!(c.proposals().is_empty());
+    let now = c.rigs[1].now;
+    c.rigs[1].broker.follow_tables(now, None);
+    c.settle();
+    assert_eq!(c.proposals(), [[1, 2]]);
+}
+
 #[test]
 fn acknowledgements_wait_for_every_member() {
     let mut c = Cluster::new(3, true, |_, store| {
@@ -398,6 +414,32 @@ fn sync_flush_acknowledges_what_is_durable_only() {
     c.rigs[1].broker.log_moved(now);
     c.settle();
     assert_eq!(c.rigs[0].replies.pop().map(|reply| reply.code), Some(0));
+}
+
+/// The tables of a replica wait for its disk to have the log they speak of; where that is cut off they wait no longer.
+#[test]
+fn tables_do_not_wait_for_a_part_of_the_log_that_is_gone() {
+    let mut c = Cluster::new(2, true, |_, store| {
+        store.flush_disk_type = crate::config::FlushDiskType::SyncFlush;
+    });
+    c.master(0, 1, &[1], 1);
+    c.slave(1, 1, 0);
+    assert_eq!(c.send(0, "a"), Some(0));
+    c.isolate(0);
+    c.rigs[0].broker.store.hold_durable();
+    assert_eq!(c.send(0, "nobody has it"), None);
+    c.rigs[0].files.clear();
+    let now = c.rigs[0].now;
+    c.rigs[0].broker.persist.mark(crate::broker::persist::File::Offsets);
+    c.rigs[0].broker.start_saves(now);
+    c.settle();
+    assert!(!c.rigs[0].files.contains_key("root/config/consumerOffset.json"));
+    c.cut_off.clear();
+    c.master(1, 2, &[2], 2);
+    c.slave(0, 2, 1);
+    c.pass(5_000);
+    assert_eq!(c.log(0), c.log(1));
+    assert!(c.rigs[0].files.contains_key("root/config/consumerOffset.json"));
 }
 
 #[test]

@@ -16,6 +16,8 @@ use crate::wire::{CallError, Command, Ext, ServerOut, Target};
 const CALL_MS: u64 = 3_000;
 /// After a failure.
 const RETRY_MS: u64 = 200;
+/// After a failure, while this replica has nothing of the master and is in no set before it has.
+const FIRST_RETRY_MS: u64 = 50;
 
 /// How the master answers.
 #[derive(Debug)]
@@ -67,6 +69,11 @@ impl Following {
 
     pub fn follows(&self, master: &str, epoch: i32) -> bool {
         self.master == master && self.epoch == epoch
+    }
+
+    /// Whether the tables of this mastership are on disk here, or are not told as ours are.
+    fn has_tables(&self) -> bool {
+        self.since > 0 || matches!(self.manner, Manner::Reference(_))
     }
 
     pub fn deadline(&self) -> Option<Mono> {
@@ -129,7 +136,8 @@ impl<S: Store> Broker<S> {
             return false;
         }
         following.call = None;
-        following.due = now.mono.plus_ms(RETRY_MS);
+        let retry_ms = if following.since > 0 { RETRY_MS } else { FIRST_RETRY_MS };
+        following.due = now.mono.plus_ms(retry_ms);
         match result {
             Ok(answer) if answer.code == response::SUCCESS => self.take_tables(now, answer),
             Ok(answer) if answer.code == response::REQUEST_CODE_NOT_SUPPORTED => {
@@ -138,6 +146,7 @@ impl<S: Store> Broker<S> {
                     "the master is polled as the reference's slaves do"
                 );
                 following.manner = Manner::Reference(Box::new(Polling::new(now)));
+                self.tables_come_first(now);
             }
             Ok(answer) => tracing::debug!(remark = ?answer.remark, "the master tells nothing of its tables"),
             Err(error) => tracing::debug!(%error, "the master does not answer"),
@@ -176,6 +185,15 @@ impl<S: Store> Broker<S> {
         // What could not be written is asked for again, with all the rest.
         following.since = if following.failed { 0 } else { since };
         following.due = if following.failed { now.mono.plus_ms(RETRY_MS) } else { now.mono };
+        self.tables_come_first(now);
+    }
+
+    /// Who is in sync may be elected, so a replica needs the tables of a mastership before it asks for bytes of its log;
+    /// from then on the master waits for it with every change of them.
+    pub(in crate::broker) fn tables_come_first(&mut self, now: Now) {
+        let lacks = self.following.as_ref().is_some_and(|following| !following.has_tables());
+        let hold = self.ha.is_controller_mode() && lacks;
+        self.hold_reports(now, hold);
     }
 
     /// A slave by configuration follows the master the NameServers name; nobody with `None`
@@ -202,6 +220,7 @@ impl<S: Store> Broker<S> {
             (_, Some((master, epoch, own))) => Some(Following::new(master, epoch, own, now)),
             (_, None) => None,
         };
+        self.tables_come_first(now);
     }
 }
 

@@ -154,7 +154,7 @@ impl<S: Store> Broker<S> {
     fn look_at_progress(&mut self, now: Now) {
         let log_end = self.store.log_bounds().max;
         if self.served.pending.is_none() && self.served.progress_due <= now.mono {
-            let seen = (self.offsets.changes(), self.schedule.deliveries());
+            let seen = (self.offsets.changes(), self.schedule.changes());
             let point = fields(self.timers.checkpoint());
             if seen != self.served.seen || self.served.shared.timer_checkpoint.as_ref() != Some(&point) {
                 self.served.seen = seen;

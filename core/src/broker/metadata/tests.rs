@@ -3,6 +3,7 @@
 use crate::broker::Broker;
 use crate::broker::controller_mode::tests::cluster::{Cluster, address};
 use crate::broker::replicas::{Election, Replicas};
+use crate::store::Store as _;
 use crate::wire::code::{request, response};
 
 fn started(brokers: usize, foreign: bool) -> (Cluster, usize) {
@@ -120,6 +121,34 @@ fn a_message_that_waits_for_its_topic_is_not_acknowledged_when_another_master_is
     cluster.pass(1_500);
     assert_eq!(cluster.masters(), [next]);
     assert_eq!(cluster.reply(fresh).map(|reply| reply.code), Some(response::SERVICE_NOT_AVAILABLE));
+}
+
+/// A delivered copy that the replicas do not have yet may be cut off: the progress of its level does not count before.
+#[test]
+fn a_delay_level_has_come_as_far_as_the_replicas_have_what_it_delivered() {
+    let (mut cluster, master) = started(2, false);
+    all_in_sync(&mut cluster);
+    let ext = [("a", "pg"), ("b", "T"), ("c", "TBW102"), ("d", "4"), ("e", "0"), ("f", "0"), ("g", "1")];
+    let more = [("h", "0"), ("i", "DELAY\u{1}1\u{2}"), ("j", "0"), ("k", "false"), ("m", "false")];
+    let sent = cluster.ask(master, request::SEND_MESSAGE_V2, &[&ext[..], &more[..]].concat(), b"x");
+    cluster.pass(100);
+    assert_eq!(cluster.reply(sent).map(|reply| reply.code), Some(response::SUCCESS));
+    let id = cluster.broker(1 - master).replicas().and_then(Replicas::id).unwrap();
+    cluster.kill(1 - master);
+    cluster.pass(2_000);
+    let queue = |cluster: &Cluster| {
+        (0..4)
+            .filter_map(|queue| cluster.broker(master).store().queue_bounds("T", queue, u64::MAX))
+            .map(|b| b.max)
+            .sum()
+    };
+    let level = |cluster: &Cluster| cluster.broker(master).schedule.snapshot().offsets.get(&1).copied();
+    let delivered: i64 = queue(&cluster);
+    assert_eq!((delivered, level(&cluster).unwrap_or(0)), (1, 0));
+    cluster.model.now.set.remove(&id);
+    cluster.model.now.set_epoch += 1;
+    cluster.pass(1_100);
+    assert_eq!(level(&cluster), Some(1));
 }
 
 #[test]

@@ -113,7 +113,7 @@ impl<S: Store> Broker<S> {
         let settled = open.settled();
         let known = self.offsets.get(names::REVIVE_GROUP, topic, queue_id).unwrap_or(-1);
         if settled > known {
-            self.offsets.commit(now.wall_ms, names::REVIVE_GROUP, topic, queue_id, settled);
+            self.note_offset(now, names::REVIVE_GROUP, topic, queue_id, settled);
         }
     }
 

@@ -1,15 +1,17 @@
 //! The checkpoint: taken every `timerFlushIntervalMs` while something changes, written when the message log
-//! and the timer log are durable as far as it speaks of them.
+//! and the timer log are durable as far as it speaks of them, and the message log confirmed where replicas decide
+//! what of it stays.
 
 use bytes::Bytes;
 
 use super::{Broker, Timers};
+use crate::broker::Stopping;
 use crate::broker::persist::File;
 use crate::store::Store;
 use crate::time::{Mono, Now};
 use crate::timer::TimerCheckpoint;
 
-/// A checkpoint that waits for the disk.
+/// A checkpoint that waits for the disk, and for the replicas.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     point: TimerCheckpoint,
@@ -35,6 +37,11 @@ impl Saving {
 impl Timers {
     pub fn mark_dirty(&mut self) {
         self.saving.dirty = true;
+    }
+
+    /// The log may become another one than the checkpoint under way speaks of.
+    pub fn forget_checkpoint(&mut self) {
+        self.saving.dirty |= self.saving.pending.take().is_some();
     }
 
     pub(super) fn start_saving(&mut self, now: Now, loaded: Option<TimerCheckpoint>) {
@@ -96,11 +103,17 @@ impl<S: Store> Broker<S> {
         }
         let Some(pending) = self.timers.saving.pending else { return };
         let flushed = i64::try_from(self.store.timer_bounds().durable).unwrap_or(i64::MAX);
-        if self.store.log_bounds().durable >= pending.log_end && flushed >= pending.point.flushed {
+        if self.store.log_bounds().durable < pending.log_end || flushed < pending.point.flushed {
+            return;
+        }
+        if !self.ha.is_controller_mode() || self.confirmed() >= pending.log_end {
             self.timers.saving.pending = None;
             self.timers.saving.ready = pending.point;
             self.persist.mark(File::TimerCheck);
             self.persist.mark(File::TimerMetrics);
+        } else if self.stopping != Stopping::No {
+            // the end of the process does not wait for replicas: what they may not have is delivered again
+            self.timers.saving.pending = None;
         }
     }
 

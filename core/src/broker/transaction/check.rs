@@ -84,9 +84,7 @@ impl<S: Store> Broker<S> {
         progress.advance(round.first_open.unwrap_or(round.at));
         let (half, op) = (progress.half(), progress.op_to_commit());
         for (topic, offset) in [(names::HALF_TOPIC, half), (names::OP_TOPIC, op)] {
-            if self.offsets.get(names::TRANSACTION_GROUP, topic, 0) != Some(offset) {
-                self.offsets.commit(now.wall_ms, names::TRANSACTION_GROUP, topic, 0, offset);
-            }
+            self.note_offset(now, names::TRANSACTION_GROUP, topic, 0, offset);
         }
     }
 

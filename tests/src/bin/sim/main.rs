@@ -18,8 +18,8 @@ const TOLD: usize = 20;
 fn main() -> ExitCode {
     let options = Options::parse();
     if options.trace {
-        let log = tracing_subscriber::fmt().with_env_filter("warn").without_time().with_ansi(false);
-        log.init();
+        let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
+        tracing_subscriber::fmt().with_env_filter(filter).without_time().with_ansi(false).init();
     }
     let told = if options.hash {
         hashes(&options)
