@@ -73,7 +73,29 @@ fn cut(bytes: &[u8], cuts: &[u8]) -> Vec<Vec<u8>> {
     chunks
 }
 
+/// A frame whose remark is written with `\uXXXX` for the characters chosen, and as it is for the others.
+fn with_escapes(remark: &str, chosen: &[bool]) -> Vec<u8> {
+    let mut text = String::new();
+    for (at, letter) in remark.chars().enumerate() {
+        if chosen.get(at % chosen.len().max(1)) == Some(&true) || letter.is_ascii() {
+            let mut units = [0; 2];
+            letter.encode_utf16(&mut units).iter().for_each(|unit| text.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            text.push(letter);
+        }
+    }
+    let header = format!("{{\"remark\":\"{text}\",\"code\":7,\"extFields\":{{\"k\":\"{text}\"}}}}");
+    let length = u32::try_from(header.len()).unwrap();
+    [&(length + 4).to_be_bytes()[..], &length.to_be_bytes(), header.as_bytes()].concat()
+}
+
 quickcheck! {
+    fn escapes_and_what_they_stand_for_are_the_same(remark: String, chosen: Vec<bool>) -> bool {
+        let command = Command::decode(&with_escapes(&remark, &chosen)).expect("a frame");
+        let ext = command.ext_text("k");
+        command.code == 7 && command.remark.as_deref() == Some(&*remark) && ext.as_deref() == Some(&*remark)
+    }
+
     fn encode_then_decode_is_identity(command: AnyCommand) -> bool {
         let encoding = if command.1 { Encoding::RocketMq } else { Encoding::Json };
         Command::decode(&command.0.encode(encoding)) == Ok(command.0)

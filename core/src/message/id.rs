@@ -8,14 +8,15 @@ const HEX: &[u8; 16] = b"0123456789ABCDEF";
 /// 56 for IPv6.
 #[must_use]
 pub fn encode(store_host: SocketAddr, offset: u64) -> String {
-    let mut id = String::with_capacity(56);
-    match store_host.ip() {
-        IpAddr::V4(ip) => push_hex(&mut id, &ip.octets()),
-        IpAddr::V6(ip) => push_hex(&mut id, &ip.octets()),
-    }
-    push_hex(&mut id, &u32::from(store_host.port()).to_be_bytes());
-    push_hex(&mut id, &offset.to_be_bytes());
-    id
+    let mut hex = [0; 56];
+    let ip_len = match store_host.ip() {
+        IpAddr::V4(ip) => write_hex(&mut hex, &ip.octets()),
+        IpAddr::V6(ip) => write_hex(&mut hex, &ip.octets()),
+    };
+    let port_len = write_hex(&mut hex[ip_len..], &u32::from(store_host.port()).to_be_bytes());
+    let len = ip_len + port_len;
+    let len = len + write_hex(&mut hex[len..], &offset.to_be_bytes());
+    core::str::from_utf8(&hex[..len]).unwrap_or_default().to_owned()
 }
 
 /// Takes an id apart; `None` unless it has one of the two lengths, is hex and names a real port.
@@ -43,11 +44,13 @@ pub fn decode(id: &str) -> Option<(SocketAddr, u64)> {
     Some((SocketAddr::new(ip, u16::try_from(port).ok()?), offset))
 }
 
-fn push_hex(out: &mut String, bytes: &[u8]) {
-    for b in bytes {
-        out.push(HEX[usize::from(b >> 4)] as char);
-        out.push(HEX[usize::from(b & 15)] as char);
+/// Two digits a byte; how many digits.
+fn write_hex(out: &mut [u8], bytes: &[u8]) -> usize {
+    for (digits, byte) in out.chunks_exact_mut(2).zip(bytes) {
+        digits[0] = HEX[usize::from(byte >> 4)];
+        digits[1] = HEX[usize::from(byte & 15)];
     }
+    bytes.len() * 2
 }
 
 fn digit(c: u8) -> Option<u8> {

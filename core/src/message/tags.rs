@@ -9,7 +9,11 @@ pub fn java_hash(text: &str) -> i32 {
 /// Continues a [`java_hash`] with more text, as if the parts had been one string.
 #[must_use]
 pub fn java_hash_onto(hash: i32, text: &str) -> i32 {
-    text.encode_utf16().fold(hash, |h, unit| h.wrapping_mul(31).wrapping_add(i32::from(unit)))
+    let onto = |hash: i32, unit: u16| hash.wrapping_mul(31).wrapping_add(i32::from(unit));
+    if text.is_ascii() {
+        return text.bytes().fold(hash, |hash, byte| onto(hash, u16::from(byte)));
+    }
+    text.encode_utf16().fold(hash, onto)
 }
 
 /// The consume queue's tags field for a `TAGS` property; 0 without tags.

@@ -106,16 +106,26 @@ fn integer(number: i64, out: &mut BytesMut) {
     out.put_slice(&digits[at..]);
 }
 
+/// Bytes that do not stand for themselves in a JSON text.
+const ESCAPED: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        table[byte] = true;
+        byte += 1;
+    }
+    (table[b'"' as usize], table[b'\\' as usize], table[0x7F]) = (true, true, true);
+    table
+};
+
 fn quoted(text: &str, out: &mut BytesMut) {
+    out.reserve(text.len() + 2);
     out.put_u8(b'"');
-    let bytes = text.as_bytes();
-    let mut clean_from = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' && byte != 0x7F {
-            continue;
-        }
-        out.put_slice(&bytes[clean_from..at]);
-        clean_from = at + 1;
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| ESCAPED[usize::from(*byte)]) {
+        out.put_slice(&rest[..at]);
+        let byte = rest[at];
+        rest = &rest[at + 1..];
         match byte {
             b'"' => out.put_slice(b"\\\""),
             b'\\' => out.put_slice(b"\\\\"),
@@ -132,7 +142,7 @@ fn quoted(text: &str, out: &mut BytesMut) {
             }
         }
     }
-    out.put_slice(&bytes[clean_from..]);
+    out.put_slice(rest);
     out.put_u8(b'"');
 }
 

@@ -74,11 +74,30 @@ impl Span {
         Span { start: start as u32, end: end as u32 }
     }
 
-    pub(super) fn of(self, bytes: &[u8]) -> &str {
-        bytes
-            .get(self.start as usize..self.end as usize)
-            .and_then(|text| core::str::from_utf8(text).ok())
-            .unwrap_or("")
+    pub(super) fn bytes(self, header: &[u8]) -> &[u8] {
+        header.get(self.start as usize..self.end as usize).unwrap_or(&[])
+    }
+
+    pub(super) fn of(self, header: &[u8]) -> &str {
+        core::str::from_utf8(self.bytes(header)).unwrap_or("")
+    }
+}
+
+/// What spans lie in.
+#[derive(Clone, Copy, Debug)]
+enum Header<'a> {
+    /// Text as a whole: its parts need no look at their characters.
+    Text(&'a str),
+    /// Texts with lengths between them.
+    Binary(&'a [u8]),
+}
+
+impl<'a> Header<'a> {
+    fn text(self, span: Span) -> &'a str {
+        match self {
+            Header::Text(text) => text.get(span.start as usize..span.end as usize).unwrap_or(""),
+            Header::Binary(bytes) => span.of(bytes),
+        }
     }
 }
 
@@ -163,10 +182,17 @@ pub fn decode<'a>(bytes: &'a mut [u8], head: &'a mut Head) -> Result<Frame<'a>, 
     head.reset(encoding);
     let (front, body) = bytes.split_at_mut(8 + header_length);
     let header = &mut front[8..];
-    match encoding {
-        Encoding::Json => json_head::decode(header, head)?,
-        Encoding::RocketMq => binary_head::decode(header, head)?,
-    }
+    let header = match encoding {
+        Encoding::Json => {
+            json_head::decode(header, head)?;
+            let text = core::str::from_utf8(header).map_err(|error| FrameError::Json(error.valid_up_to()))?;
+            Header::Text(text)
+        }
+        Encoding::RocketMq => {
+            binary_head::decode(header, head)?;
+            Header::Binary(header)
+        }
+    };
     Ok(Frame { head, header, body })
 }
 
@@ -174,7 +200,7 @@ pub fn decode<'a>(bytes: &'a mut [u8], head: &'a mut Head) -> Result<Frame<'a>, 
 #[derive(Clone, Copy, Debug)]
 pub struct Frame<'a> {
     head: &'a Head,
-    header: &'a [u8],
+    header: Header<'a>,
     body: &'a [u8],
 }
 
@@ -215,7 +241,7 @@ impl<'a> Frame<'a> {
     }
     #[must_use]
     pub fn remark(&self) -> Option<&'a str> {
-        self.head.remark.map(|span| span.of(self.header))
+        self.head.remark.map(|span| self.header.text(span))
     }
     /// False when the frame carried no `extFields` at all.
     #[must_use]
@@ -229,13 +255,13 @@ impl<'a> Frame<'a> {
             .ext
             .iter()
             .rev()
-            .find(|(name, _)| name.of(self.header) == key)
-            .map(|(_, value)| value.of(self.header))
+            .find(|(name, _)| self.header.text(*name) == key)
+            .map(|(_, value)| self.header.text(*value))
     }
     /// All `extFields` in wire order; a key may occur twice, the last one counts.
     pub fn ext_iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let header = self.header;
-        self.head.ext.iter().map(move |(name, value)| (name.of(header), value.of(header)))
+        self.head.ext.iter().map(move |(name, value)| (header.text(*name), header.text(*value)))
     }
     #[must_use]
     pub fn body(&self) -> &'a [u8] {

@@ -1,12 +1,15 @@
 //! The JSON header (`spec/remoting.md` section 2.1), parsed in place.
 //!
 //! Accepts what fastjson accepts in a header: any key order, unknown keys, numbers given as strings,
-//! unquoted keys, single quotes, null members. Escapes are resolved inside the buffer.
+//! unquoted keys, single quotes, null members. Escapes are resolved inside the buffer. That the whole is UTF-8 is
+//! looked at once, when it is done ([`super::frame::decode`]): spans begin and end at quotes and other ASCII.
 
 use super::{FrameError, Head, Language, Span};
 
 /// Nesting of an unknown member that is skipped; deeper input is refused.
 const MAX_DEPTH: u32 = 32;
+/// Up to here a loop finds the end of a text sooner than a search that has to be set up.
+const NEAR: usize = 16;
 
 pub(super) fn decode(header: &mut [u8], head: &mut Head) -> Result<(), FrameError> {
     let mut cursor = Cursor { bytes: header, at: 0 };
@@ -90,7 +93,7 @@ impl Cursor<'_> {
             }
             self.at += 1;
         }
-        if self.at == start || core::str::from_utf8(&self.bytes[start..self.at]).is_err() {
+        if self.at == start {
             return self.fail();
         }
         Ok(Span::new(start, self.at))
@@ -100,38 +103,36 @@ impl Cursor<'_> {
     fn text(&mut self, quote: u8) -> Result<Span, FrameError> {
         self.at += 1;
         let start = self.at;
-        while let Some(&byte) = self.bytes.get(self.at) {
-            if byte == quote {
-                return self.close(start, self.at);
-            }
-            if byte == b'\\' {
-                return self.unescape(start, quote);
-            }
+        self.at += self.plain(quote)?;
+        if self.bytes[self.at] == quote {
             self.at += 1;
+            return Ok(Span::new(start, self.at - 1));
         }
-        self.fail()
+        self.unescape(start, quote)
     }
 
-    fn close(&mut self, start: usize, end: usize) -> Result<Span, FrameError> {
-        if core::str::from_utf8(&self.bytes[start..end]).is_err() {
-            return self.fail();
-        }
-        self.at += 1;
-        Ok(Span::new(start, end))
+    /// How many bytes stand for themselves from here to the next quote or escape.
+    fn plain(&self, quote: u8) -> Result<usize, FrameError> {
+        let rest = &self.bytes[self.at..];
+        let near = rest.len().min(NEAR);
+        let found = rest[..near].iter().position(|byte| *byte == quote || *byte == b'\\');
+        let far = || memchr::memchr2(quote, b'\\', &rest[near..]).map(|at| near + at);
+        found.or_else(far).ok_or(FrameError::Json(self.bytes.len()))
     }
 
     fn unescape(&mut self, start: usize, quote: u8) -> Result<Span, FrameError> {
         let mut write = self.at;
-        while let Some(&byte) = self.bytes.get(self.at) {
-            if byte == quote {
-                return self.close(start, write);
+        loop {
+            let plain = self.plain(quote)?;
+            self.bytes.copy_within(self.at..self.at + plain, write);
+            (write, self.at) = (write + plain, self.at + plain);
+            if self.bytes[self.at] == quote {
+                // what is left over might begin within a character
+                self.bytes[write..self.at].fill(b' ');
+                self.at += 1;
+                return Ok(Span::new(start, write));
             }
             self.at += 1;
-            if byte != b'\\' {
-                self.bytes[write] = byte;
-                write += 1;
-                continue;
-            }
             let Some(&escape) = self.bytes.get(self.at) else {
                 return self.fail();
             };
@@ -158,7 +159,6 @@ impl Cursor<'_> {
             self.bytes[write] = plain;
             write += 1;
         }
-        self.fail()
     }
 
     fn hex(&mut self, digits: usize) -> Result<u32, FrameError> {
@@ -199,14 +199,11 @@ impl Cursor<'_> {
             b'{' | b'[' => {
                 let start = self.at;
                 self.skip(0)?;
-                if core::str::from_utf8(&self.bytes[start..self.at]).is_err() {
-                    return self.fail();
-                }
                 Ok(Value::Raw(Span::new(start, self.at)))
             }
             _ => {
                 let span = self.bare()?;
-                Ok(if span.of(self.bytes) == "null" { Value::Null } else { Value::Raw(span) })
+                Ok(if span.bytes(self.bytes) == b"null" { Value::Null } else { Value::Raw(span) })
             }
         }
     }
@@ -246,14 +243,14 @@ impl Cursor<'_> {
     }
 
     fn member(&mut self, key: Span, head: &mut Head) -> Result<(), FrameError> {
-        let field = match key.of(self.bytes) {
-            "code" => Field::Code,
-            "opaque" => Field::Opaque,
-            "flag" => Field::Flag,
-            "version" => Field::Version,
-            "language" => Field::Language,
-            "remark" => Field::Remark,
-            "extFields" => Field::Ext,
+        let field = match key.bytes(self.bytes) {
+            b"code" => Field::Code,
+            b"opaque" => Field::Opaque,
+            b"flag" => Field::Flag,
+            b"version" => Field::Version,
+            b"language" => Field::Language,
+            b"remark" => Field::Remark,
+            b"extFields" => Field::Ext,
             _ => Field::Unknown,
         };
         if matches!(field, Field::Ext) && self.peek()? == b'{' {
