@@ -176,7 +176,7 @@ impl Workers {
     pub fn perform(&mut self, node: &mut Node, clock: Clock, output: Output) {
         match output {
             Output::Job { role, job } => {
-                let lane = if job.is_fetch() {
+                let lane = if job.is_urgent() {
                     self.next_read = (self.next_read + 1) % READERS;
                     Lane::Read(self.next_read)
                 } else {

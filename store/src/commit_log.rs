@@ -188,6 +188,14 @@ impl CommitLog {
         Ok(())
     }
 
+    /// What to make ready for the next `window` bytes, of the last file or of the one behind it.
+    pub(crate) fn take_untouched(&mut self, window: usize) -> Option<DirtyRange> {
+        let (_, last) = self.segments.back_mut()?;
+        let ends_soon = last.remaining() < window;
+        last.take_untouched(window)
+            .or_else(|| self.next.as_mut().filter(|_| ends_soon)?.1.take_untouched(window))
+    }
+
     /// Where the file that holds `offset`, or will, ends.
     pub(crate) fn file_end(&self, offset: u64) -> u64 {
         (offset / self.file_size).saturating_add(1).saturating_mul(self.file_size)

@@ -38,6 +38,10 @@ pub unsafe trait Mapped: Send + Sync + fmt::Debug {
     /// Nothing is known about these bytes then; another attempt may report success without having written them.
     fn sync(&self, from: usize, to: usize) -> io::Result<()>;
 
+    /// Has memory ready for bytes `from..to`, so that writing there does not wait for it. Nothing in them changes, and
+    /// nothing is promised.
+    fn touch(&self, _from: usize, _to: usize) {}
+
     /// Whether reading the bytes `from..to` would not have to wait for the device. True where that is not known.
     fn is_resident(&self, _from: usize, _to: usize) -> bool {
         true

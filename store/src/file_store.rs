@@ -45,6 +45,12 @@ use fetch::Fetches;
 pub(crate) use full_start::{LeftOut, prepare};
 use space::SpaceState;
 
+/// Memory that is kept ready behind the end of the log. New pages of a file cost the writer more than what it writes to
+/// them, and it may have to wait for the file system's journal.
+const TOUCH_BYTES: usize = 4 << 20;
+/// Bytes a process writes before it is worth it.
+const TOUCH_AFTER: u64 = 1 << 20;
+
 /// A message store in a directory; see the crate documentation.
 #[derive(Debug)]
 pub struct FileStore {
@@ -71,6 +77,9 @@ pub struct FileStore {
     deleted: DeletedTopics,
     trash_count: u64,
     spare_in_flight: bool,
+    touch_in_flight: bool,
+    /// Nothing is made ready before the log is this long: who writes little needs no memory for it.
+    touch_behind: u64,
     /// Start of a file whose early creation failed; it is tried again when it is needed.
     spare_failed: Option<u64>,
     closed: bool,
@@ -257,6 +266,13 @@ impl FileStore {
         }
         if let Some(preparation) = self.preparation() {
             return Some(preparation);
+        }
+        if !self.touch_in_flight
+            && self.log.end() > self.touch_behind
+            && let Some(range) = self.log.take_untouched(TOUCH_BYTES)
+        {
+            self.touch_in_flight = true;
+            return Some(Work::Touch { range });
         }
         if self.log.wants_spare()
             && !self.spare_in_flight
@@ -633,6 +649,7 @@ impl Store for FileStore {
                     Err(error) => self.fail("log flush", &error),
                 }
             }
+            Outcome::Touch => self.touch_in_flight = false,
             Outcome::FlushQueues { checkpoint, result } => {
                 self.flusher.queues_in_flight = false;
                 match result {

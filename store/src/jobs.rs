@@ -26,6 +26,8 @@ pub struct Done(pub(crate) Outcome);
 pub(crate) enum Work {
     /// Write the log back up to `end`.
     FlushLog { ranges: Vec<DirtyRange>, end: u64 },
+    /// Have memory ready for what will be written to the log next.
+    Touch { range: DirtyRange },
     /// Write queues and index back, then the checkpoint that speaks of them.
     FlushQueues(QueueFlush),
     /// Write the timer log back, then the wheel.
@@ -47,10 +49,16 @@ pub(crate) enum Work {
 }
 
 impl Job {
-    /// Whether a client waits for no more than this read: such jobs must not queue behind flushes.
+    /// Whether a client waits for no more than this read.
     #[must_use]
     pub fn is_fetch(&self) -> bool {
         matches!(self.0, Work::Fetch { .. })
+    }
+
+    /// Whether it is about memory that is wanted now: such jobs must not queue behind flushes.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        matches!(self.0, Work::Fetch { .. } | Work::Touch { .. })
     }
 }
 
@@ -82,6 +90,7 @@ pub(crate) struct SurveyResult {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     FlushLog { end: u64, result: io::Result<()> },
+    Touch,
     FlushQueues { checkpoint: Checkpoint, result: Result<(), FlushError> },
     FlushTimer { end: u64, result: io::Result<()> },
     CreateSegment { path: PathBuf, base: u64, result: io::Result<LogSegment> },
@@ -127,6 +136,10 @@ pub(crate) fn run(job: Job) -> Done {
             Outcome::FlushLog { end, result: Ok(()) }
         }
         Work::FlushLog { ranges, end } => Outcome::FlushLog { end, result: sync_all(&ranges) },
+        Work::Touch { range } => {
+            range.touch();
+            Outcome::Touch
+        }
         Work::FlushQueues(flush) => {
             Outcome::FlushQueues { checkpoint: flush.checkpoint, result: flush_queues(disk, &flush) }
         }

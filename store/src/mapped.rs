@@ -42,6 +42,11 @@ impl DirtyRange {
         self.map.sync(self.from, self.to)
     }
 
+    /// Has memory ready for the range.
+    pub(crate) fn touch(&self) {
+        self.map.touch(self.from, self.to);
+    }
+
     /// 4 KiB pages the range touches.
     pub(crate) fn pages(&self) -> u64 {
         (self.to.div_ceil(4096).saturating_sub(self.from / 4096)) as u64
@@ -72,6 +77,8 @@ pub(crate) struct LogSegment {
     /// Counted by every owner behind a `Bytes` of this file.
     readers: Arc<()>,
     written: usize,
+    /// Memory is ready, or is being made so, up to here.
+    touched: usize,
     /// End of what was handed out: below it nothing may change any more.
     shared: Cell<usize>,
     base: u64,
@@ -141,7 +148,16 @@ impl LogSegment {
     fn from_map(map: Map, base: u64) -> Self {
         let readers = Arc::new(());
         let whole = Bytes::from_owner(Owner { map: map.clone(), _reader: readers.clone() });
-        LogSegment { map, whole, readers, written: 0, shared: Cell::new(0), base, allocated: false }
+        LogSegment {
+            map,
+            whole,
+            readers,
+            written: 0,
+            touched: 0,
+            shared: Cell::new(0),
+            base,
+            allocated: false,
+        }
     }
 
     /// Log offset of the first byte.
@@ -261,6 +277,19 @@ impl LogSegment {
             return Ok(());
         }
         wipe(&self.map, disk, path, at)
+    }
+
+    /// What to make ready so that there is room for `window` bytes behind what is written; nothing while half of
+    /// that is ready.
+    pub(crate) fn take_untouched(&mut self, window: usize) -> Option<DirtyRange> {
+        let from = self.touched.max(self.written);
+        let to = self.written.saturating_add(window).min(len_of(&self.map));
+        let enough = from - self.written >= window / 2;
+        if from >= to || enough {
+            return None;
+        }
+        self.touched = to;
+        Some(DirtyRange { map: self.map.clone(), from, to })
     }
 
     /// The part of `from..end` that lies in this file.

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw};
 
 use super::{Disk, Entry, Map, Mapped, Space, is_full};
 use crate::sys;
@@ -36,6 +36,11 @@ unsafe impl Mapped for RealMap {
 
     fn sync(&self, from: usize, to: usize) -> io::Result<()> {
         self.0.flush_range(from, to.saturating_sub(from))
+    }
+
+    fn touch(&self, from: usize, to: usize) {
+        // a kernel before 5.14 does not know how; then the writer's page faults do it
+        let _ = self.0.advise_range(Advice::PopulateWrite, from, to.saturating_sub(from));
     }
 
     fn is_resident(&self, from: usize, to: usize) -> bool {

@@ -127,6 +127,8 @@ impl FileStore {
             deleted,
             trash_count: 0,
             spare_in_flight: false,
+            touch_in_flight: false,
+            touch_behind: end + super::TOUCH_AFTER,
             spare_failed: None,
             closed: false,
             failed: false,

@@ -69,3 +69,25 @@ fn log_files_get_their_space_when_they_are_created() {
     segment.allocate(&disk(), &sparse).unwrap();
     assert!(std::fs::metadata(&sparse).unwrap().blocks() * 512 >= 1 << 20);
 }
+
+#[test]
+fn memory_is_made_ready_in_front_of_the_writer_only() {
+    let path = scratch("ahead");
+    let mut segment = LogSegment::create(&disk(), &path, 0, 100 * 4096).unwrap();
+    let ahead = |segment: &mut LogSegment| {
+        let range = segment.take_untouched(10 * 4096)?;
+        range.touch();
+        Some((range.from / 4096, range.to / 4096))
+    };
+    assert_eq!(ahead(&mut segment), Some((0, 10)));
+    assert_eq!(ahead(&mut segment), None, "enough for now");
+    segment.commit(5 * 4096);
+    assert_eq!(ahead(&mut segment), None, "still half of it");
+    segment.commit(4096);
+    assert_eq!(ahead(&mut segment), Some((10, 16)));
+    segment.commit(90 * 4096);
+    assert_eq!(ahead(&mut segment), Some((96, 100)), "no further than the file goes");
+    segment.commit(4 * 4096);
+    assert_eq!(ahead(&mut segment), None);
+    assert_eq!(std::fs::read(&path).unwrap(), vec![0; 100 * 4096], "nothing was changed");
+}

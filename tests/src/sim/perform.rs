@@ -75,7 +75,7 @@ impl World {
                     }
                 }
                 Output::Job { role, job } => {
-                    let lane = if job.is_fetch() { 1 } else { 0 };
+                    let lane = if job.is_urgent() { 1 } else { 0 };
                     self.hand(machine, lane, Task::Job(role, job));
                 }
                 Output::Save { role, token, path, data } => {
