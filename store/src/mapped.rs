@@ -342,6 +342,11 @@ impl Table {
         Ok(Table { map: disk.create(path, size)?, allocated: 0 })
     }
 
+    /// Whether the space of everything below `to` is taken.
+    pub(crate) fn has_space(&self, to: u64) -> bool {
+        to <= self.allocated
+    }
+
     /// Makes sure that the file has space for the bytes `from..to`, where all before `from` has been written
     /// already; asks for `ahead` bytes more so that this costs a call only now and then.
     pub(crate) fn allocate(
@@ -352,7 +357,7 @@ impl Table {
         to: u64,
         ahead: u64,
     ) -> io::Result<()> {
-        if to > self.allocated {
+        if !self.has_space(to) {
             let from = from.max(self.allocated) / PAGE as u64 * PAGE as u64;
             let to = to.saturating_add(ahead).min(len_of(&self.map) as u64);
             disk.allocate(path, from, to)?;
