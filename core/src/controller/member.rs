@@ -88,6 +88,12 @@ impl Member {
         &self.controller
     }
 
+    /// Read access to who is master where, for embedding and tests; only a leader's is known to be the newest.
+    #[must_use]
+    pub fn state(&self) -> impl core::ops::Deref<Target = ControllerState> + '_ {
+        self.raft.state()
+    }
+
     /// Whether this member leads and its state holds everything acknowledged before.
     #[must_use]
     pub fn is_leader(&self) -> bool {

@@ -86,6 +86,8 @@ pub enum Death {
 
 /// After this long everybody knows that a broker is gone.
 const KNOWN_MS: u64 = 6_000;
+/// After this long the controllers have heard everybody again.
+const HEARD_MS: u64 = 2_500;
 
 impl World {
     pub(super) fn strike(&mut self, fault: Fault) {
@@ -149,6 +151,7 @@ impl World {
             }
             Fault::Mend => {
                 self.net.cuts.clear();
+                self.mended_at = self.time;
                 self.resend();
             }
             Fault::Reset(machine) => {
@@ -166,7 +169,10 @@ impl World {
                 self.forget(machine);
                 self.at(self.time + ms * MS, Event::Fault(Fault::FindOut));
             }
-            Fault::FindOut => self.find_out(),
+            Fault::FindOut => {
+                self.mended_at = self.time;
+                self.find_out();
+            }
             Fault::Weather(machine, weather, ms) => {
                 let name = if weather.times > 1 { "slow ways" } else { "bad ways" };
                 self.note_fault(name, Some(machine));
@@ -175,6 +181,7 @@ impl World {
             }
             Fault::Clears(machine) => {
                 self.net.weather.remove(&machine);
+                self.mended_at = self.time;
             }
             Fault::LoseDisk(machine, ms) => self.lose_disk(machine, ms),
             Fault::SlowDisk(machine, times) => {
@@ -205,21 +212,35 @@ impl World {
         }
     }
 
-    /// Never the only disk that has everything, also in the eyes of controllers that miss the others; until they know that it
-    /// is gone its broker might be elected; and never when an operator may just have made its broker the whole set.
+    /// Never the only disk that has everything, also in the eyes of controllers that miss the others or have elected anew
+    /// while nobody heard them; until they know that it is gone its broker might be elected; and never when an operator may
+    /// just have made its broker the whole set.
     fn lose_disk(&mut self, machine: usize, ms: u64) {
         let fine = |other: usize| self.machines[other].runs() && !self.machines[other].hung;
         let settled = self.client.meddled_at.is_none_or(|at| self.time > at + KNOWN_MS * MS);
         let ways_are_fine = self.net.cuts.is_empty()
             && self.net.weather.is_empty()
-            && !self.net.links.values().any(|link| link.silent);
-        if settled && ways_are_fine && self.whole().is_some() && (0..CLIENT).all(fine) {
+            && !self.net.links.values().any(|link| link.silent)
+            && self.time > self.mended_at + HEARD_MS * MS;
+        let agreed = self.whole().is_some() && self.controllers_agree();
+        if settled && ways_are_fine && agreed && (0..CLIENT).all(fine) {
             self.note_fault("lost disk", Some(machine));
             self.fragile_until = self.time + KNOWN_MS * MS;
             self.power_off(machine);
             self.replace_disk(machine);
             self.at(self.time + ms * MS, Event::Boot { machine });
         }
+    }
+
+    /// The controllers' leader has all brokers in their sets; an election would have left one.
+    fn controllers_agree(&self) -> bool {
+        let leader = self.leader().and_then(|leader| self.machines[leader].node.as_ref());
+        let Some(state) = leader.and_then(setup::member_of).map(|member| member.state()) else {
+            return false;
+        };
+        let is_whole =
+            |set: setup::Set| state.get(set.name).is_some_and(|set| set.sync.set.len() == BROKERS.len());
+        is_whole(setup::MAIN) && (!self.settings.containers || is_whole(setup::NEIGHBOUR))
     }
 
     /// Whoever takes itself for master in the newest epoch.

@@ -86,6 +86,8 @@ pub struct World {
     pub(super) settings: Settings,
     /// Until then another fault could take the last copy of something.
     pub(super) fragile_until: u64,
+    /// When the network was last put right.
+    pub(super) mended_at: u64,
     /// Events handled.
     pub(super) steps: u64,
     pub(super) coverage: Coverage,
@@ -128,6 +130,7 @@ impl World {
             departures: Default::default(),
             settings,
             fragile_until: 0,
+            mended_at: 0,
             steps: 0,
             coverage: Coverage::default(),
             story,
