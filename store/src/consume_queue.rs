@@ -261,10 +261,8 @@ impl<E: Unit> ConsumeQueue<E> {
         for open in self.writing.get_mut().iter_mut().chain(&mut self.spare) {
             let from = end.max(open.base) - open.base;
             let to = (last + 1).saturating_sub(open.base).min(size);
-            if !open.table.has_space(to) {
-                let path = segments::path_of(&self.dir, open.base);
-                open.table.allocate(&*self.disk, &path, from.min(to), to, AHEAD)?;
-            }
+            let path = || segments::path_of(&self.dir, open.base);
+            open.table.allocate(&*self.disk, path, from.min(to), to, AHEAD)?;
         }
         Ok(())
     }

@@ -200,13 +200,13 @@ impl ExtUnits {
     /// Opens the file a unit will be in, and takes the space.
     fn prepare(&mut self, position: u64) -> std::io::Result<()> {
         let (base, at) = (self.file_of(position), position % self.file_size);
-        let path = segments::path_of(&self.dir, base);
+        let path = || segments::path_of(&self.dir, base);
         if !self.writing.iter().chain(&self.spare).any(|open| open.base == base) {
             let table = if base < self.files_end {
                 self.reading.get_mut().take_if(|open| open.base == base);
-                Table::open(&*self.disk, &path, self.file_size)?
+                Table::open(&*self.disk, &path(), self.file_size)?
             } else {
-                let table = Table::create(&*self.disk, &path, self.file_size)?;
+                let table = Table::create(&*self.disk, &path(), self.file_size)?;
                 if !self.has_files() {
                     self.first = base;
                 }
@@ -217,7 +217,7 @@ impl ExtUnits {
             self.spare.push_back(OpenFile { base, table });
         }
         match self.writing.iter_mut().chain(&mut self.spare).find(|open| open.base == base) {
-            Some(open) => open.table.allocate(&*self.disk, &path, at, at + UNIT_LEN + END_LEN, AHEAD),
+            Some(open) => open.table.allocate(&*self.disk, path, at, at + UNIT_LEN + END_LEN, AHEAD),
             None => Ok(()),
         }
     }

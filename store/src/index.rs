@@ -455,7 +455,7 @@ fn take_space(
     let used = u32::try_from(file.header.count).unwrap_or(1);
     let end = front + u64::from(used.saturating_add(count).min(entries)) * ENTRY;
     // slots lie anywhere in the front part, so a file just opened needs all of it
-    file.table.allocate(&**disk, &file.path, 0, end, AHEAD)
+    file.table.allocate(&**disk, || &file.path, 0, end, AHEAD)
 }
 
 fn allocate(

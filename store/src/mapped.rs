@@ -342,25 +342,20 @@ impl Table {
         Ok(Table { map: disk.create(path, size)?, allocated: 0 })
     }
 
-    /// Whether the space of everything below `to` is taken.
-    pub(crate) fn has_space(&self, to: u64) -> bool {
-        to <= self.allocated
-    }
-
     /// Makes sure that the file has space for the bytes `from..to`, where all before `from` has been written
-    /// already; asks for `ahead` bytes more so that this costs a call only now and then.
-    pub(crate) fn allocate(
+    /// already; asks for `ahead` bytes more so that this costs a call, and the making of the path, only now and then.
+    pub(crate) fn allocate<P: AsRef<Path>>(
         &mut self,
         disk: &dyn Disk,
-        path: &Path,
+        path: impl FnOnce() -> P,
         from: u64,
         to: u64,
         ahead: u64,
     ) -> io::Result<()> {
-        if !self.has_space(to) {
+        if to > self.allocated {
             let from = from.max(self.allocated) / PAGE as u64 * PAGE as u64;
             let to = to.saturating_add(ahead).min(len_of(&self.map) as u64);
-            disk.allocate(path, from, to)?;
+            disk.allocate(path().as_ref(), from, to)?;
             self.allocated = to;
         }
         Ok(())

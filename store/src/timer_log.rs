@@ -154,8 +154,9 @@ impl TimerLog {
             self.fill_up(at);
         }
         let base = self.base_of(self.end);
-        let path = segments::path_of(&self.dir, base);
+        let path = || segments::path_of(&self.dir, base);
         if !self.files.contains_key(&base) {
+            let path = path();
             let table = Table::create(&*self.disk, &path, self.file_size);
             self.files.insert(base, table.map_err(StoreError::io("create", &path))?);
             self.created = true;
@@ -163,8 +164,8 @@ impl TimerLog {
         let Some(table) = self.files.get_mut(&base) else { return Ok(()) };
         let at = self.end - base;
         // the filler behind the entry has its space, too
-        let taken = table.allocate(&*self.disk, &path, at, at + ENTRY + BLANK, AHEAD);
-        taken.map_err(StoreError::io("take space in", &path))
+        let taken = table.allocate(&*self.disk, path, at, at + ENTRY + BLANK, AHEAD);
+        taken.map_err(|error| StoreError::io("take space in", &path())(error))
     }
 
     fn reserve_slot(&mut self, slot_at: u64) -> Result<(), StoreError> {

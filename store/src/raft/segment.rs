@@ -104,7 +104,7 @@ impl Segment {
         let build = || {
             let mut table = Table::open(disk, &path, size as u64)?;
             // a copy of the directory may have lost the space that was taken when the file was made
-            table.allocate(disk, &path, 0, size as u64, 0)?;
+            table.allocate(disk, || &path, 0, size as u64, 0)?;
             Ok(table)
         };
         let table = build().map_err(StoreError::io("open", &path))?;
@@ -131,7 +131,7 @@ impl Segment {
         let build = || {
             disk.remove(&draft)?;
             let mut table = Table::create(disk, &draft, size as u64)?;
-            table.allocate(disk, &draft, 0, size as u64, 0)?;
+            table.allocate(disk, || &draft, 0, size as u64, 0)?;
             table.put(0, &head(first));
             table.put(MARK_AT as u64, &mark(first, end as u32));
             table.put(HEAD as u64, records);
