@@ -36,6 +36,8 @@ pub struct End {
     pub received: VecDeque<Vec<u8>>,
     /// The peer has closed; seen once `received` is empty.
     pub fin: bool,
+    /// The connection is gone, and the process is stopped and has not heard of it: nothing passes any more.
+    pub over: bool,
     pub paused: bool,
 }
 
@@ -52,6 +54,7 @@ impl End {
             last_arrival: 0,
             received: VecDeque::new(),
             fin: false,
+            over: false,
             paused: false,
         }
     }

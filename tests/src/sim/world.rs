@@ -327,7 +327,7 @@ impl World {
     /// A process writes to a connection; how many bytes its socket took.
     pub(super) fn write(&mut self, link: u64, side: usize, bytes: &[u8]) -> usize {
         let room = match self.net.end(link, side) {
-            Some(end) if end.open => super::net::WINDOW.saturating_sub(end.under_way),
+            Some(end) if end.open && !end.over => super::net::WINDOW.saturating_sub(end.under_way),
             _ => return bytes.len(),
         };
         let taken = room.min(bytes.len());
@@ -376,7 +376,7 @@ impl World {
         let (from, to) = (&open.ends[side], &open.ends[1 - side]);
         let (source, target, life) = (from.machine, to.machine, to.life);
         let blocked = self.net.is_cut(source, target) || !self.machines[target].powered;
-        let gone = self.machines[target].life != life || !to.open;
+        let gone = self.machines[target].life != life || !to.open || to.over;
         let Some(end) = self.net.end(link, side) else { return };
         if blocked {
             end.owed += 1;
@@ -453,7 +453,7 @@ impl World {
             return self.net.tidy(link);
         }
         if self.machines[machine].hung {
-            (end.fin, end.wire) = (true, Default::default());
+            (end.fin, end.over, end.wire) = (true, true, Default::default());
             return;
         }
         end.open = false;
