@@ -165,3 +165,32 @@ impl Liveness {
         counts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heartbeat_of_a_process_that_is_gone_says_nothing_of_its_successor() {
+        let broker = BrokerId { name: "bb".to_owned(), id: 1, cluster: "C".to_owned() };
+        let beat = |conn, epoch, max_offset| Heartbeat {
+            conn: ConnId(conn),
+            timeout_ms: 1_000,
+            epoch,
+            max_offset,
+            confirm_offset: max_offset,
+            priority: 0,
+        };
+        let at = |ms| Mono(0).plus_ms(ms);
+        let mut table = Liveness::default();
+        assert!(table.heard(at(0), &broker, &beat(7, 1, 500)), "it was not known");
+        assert!(!table.heard(at(10), &broker, &beat(8, 2, 400)), "it was connected all the time");
+        // what the first process had sent last comes behind the second one's
+        assert!(!table.heard(at(900), &broker, &beat(7, 1, 500)));
+        let known = table.get(&broker).map(|live| (live.conn, live.epoch, live.max_offset, live.heard));
+        assert_eq!(known, Some((Some(ConnId(8)), 2, 400, at(10))));
+        assert_eq!(table.disconnected(ConnId(7)), [], "and the end of its connection takes nobody away");
+        assert!(table.is_alive(at(900), &broker));
+        assert_eq!(table.expire(at(1_011)), [(broker, Some(ConnId(8)))], "nor does it keep anybody alive");
+    }
+}
