@@ -5,7 +5,7 @@
 //! Each scenario says which line of the servers guards it: the one that asks for the planted bug of that name. With the bug
 //! the line is without effect, and the scenario fails (`sim --planted NAME`).
 
-use sansmq_tests::sim::{Plan, Scenario, run, run_many};
+use sansmq_tests::sim::{Plan, Scenario, Tally, run, run_many};
 
 /// Random histories of a usual run.
 const HISTORIES: u64 = 80;
@@ -29,12 +29,22 @@ fn random_histories_keep_every_promise() {
     let histories = asked("SANSMQ_SIM_HISTORIES").unwrap_or(HISTORIES);
     let tally = run_many(&plan, histories, threads(), &|_| {});
     assert!(tally.acknowledged > histories * 20, "the clients hardly got to send: {}", tally.acknowledged);
-    let failed: Vec<_> = tally.failed.iter().map(|report| (report.seed, &report.broken)).collect();
-    assert!(failed.is_empty(), "sim --replay SEED shows what happened: {failed:#?}");
+    assert_whole(&tally, "sim --replay SEED shows what happened");
 }
 
 fn scenario(scenario: Scenario) {
     scenario_of(scenario, SEEDS);
+}
+
+fn scenario_of(scenario: Scenario, seeds: u64) {
+    let tally = run_many(&Plan { seed: 1, scenario, ..Plan::default() }, seeds, 1, &|_| {});
+    assert!(tally.acknowledged > seeds * 10);
+    assert_whole(&tally, &format!("{scenario:?}"));
+}
+
+fn assert_whole(tally: &Tally, context: &str) {
+    let failed: Vec<_> = tally.failed.iter().map(|report| (report.seed, &report.broken)).collect();
+    assert!(failed.is_empty(), "{context}: {failed:#?}");
 }
 
 /// Both ends of a connection were stopped when it was reset, and what the first to go on then wrote still came to the other:
@@ -42,15 +52,7 @@ fn scenario(scenario: Scenario) {
 #[test]
 fn a_connection_that_is_gone_carries_nothing_to_a_process_that_was_stopped() {
     let tally = run_many(&Plan { seed: 430_007, ..Plan::default() }, 1, 1, &|_| {});
-    let failed: Vec<_> = tally.failed.iter().map(|report| (report.seed, &report.broken)).collect();
-    assert!(failed.is_empty(), "{failed:#?}");
-}
-
-fn scenario_of(scenario: Scenario, seeds: u64) {
-    let tally = run_many(&Plan { seed: 1, scenario, ..Plan::default() }, seeds, 1, &|_| {});
-    let failed: Vec<_> = tally.failed.iter().map(|report| (report.seed, &report.broken)).collect();
-    assert!(tally.acknowledged > seeds * 10);
-    assert!(failed.is_empty(), "{scenario:?}: {failed:#?}");
+    assert_whole(&tally, "sim --replay 430007 shows what happened");
 }
 
 /// Guard: `store/src/mapped.rs`, at `cut-in-memory`.

@@ -34,7 +34,7 @@ impl World {
         let line = |(id, link): (&u64, &super::net::Link)| {
             let end = |end: &super::net::End| {
                 format!(
-                    "{} life {} (now {}) open {} conn {:?} wire {} owed {} unread {} fin {} paused {}",
+                    "{} life {} (now {}) open {} conn {:?} wire {} owed {} unread {} fin {} over {} paused {}",
                     end.machine,
                     end.life,
                     self.machines[end.machine].life,
@@ -44,6 +44,7 @@ impl World {
                     end.owed,
                     end.received.len(),
                     end.fin,
+                    end.over,
                     end.paused
                 )
             };
