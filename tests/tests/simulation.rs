@@ -55,6 +55,14 @@ fn a_connection_that_is_gone_carries_nothing_to_a_process_that_was_stopped() {
     assert_whole(&tally, "sim --replay 430007 shows what happened");
 }
 
+/// A replica that came back had all of the log, and not a topic created while it was away; it came into the set, was elected
+/// when its master was removed, and the topic was gone.
+#[test]
+fn a_replica_that_lacks_a_topic_does_not_come_into_the_set() {
+    let tally = run_many(&Plan { seed: 509_735, ..Plan::default() }, 1, 1, &|_| {});
+    assert_whole(&tally, "sim --replay 509735 shows what happened");
+}
+
 /// Guard: `store/src/mapped.rs`, at `cut-in-memory`.
 #[test]
 fn kf_01_a_cut_log_stays_cut_whenever_the_power_fails() {

@@ -167,8 +167,9 @@ impl SyncStateSet {
         self.check_at = self.check_at.max(now.plus_ms(CHECK_MS));
     }
 
-    /// The set to be proposed now, if it should be another one.
-    pub fn propose(&mut self, now: Mono) -> Option<BTreeSet<Id>> {
+    /// The set to be proposed now, if it should be another one. Nobody joins it who is not `ready`, however much of
+    /// the log it has: a member may be elected, and needs more than the log then.
+    pub fn propose(&mut self, now: Mono, ready: impl Fn(Id) -> bool) -> Option<BTreeSet<Id>> {
         let check = self.check_at <= now;
         if check {
             self.check_at = now.plus_ms(CHECK_MS);
@@ -183,7 +184,7 @@ impl SyncStateSet {
         }
         for (id, replica) in &self.replicas {
             let close = replica.acked >= self.confirmed && replica.acked >= self.epoch_start;
-            if !replica.learner && close && self.keeps_up(now, *id) {
+            if !replica.learner && close && self.keeps_up(now, *id) && ready(*id) {
                 wanted.insert(*id);
             }
         }

@@ -176,7 +176,9 @@ impl<S: Store> Broker<S> {
 
     fn replication_said(&mut self, now: Now, event: HaEvent) {
         match event {
-            HaEvent::ProposeSyncStateSet { set, .. } => self.tell_replicas(now, In::Want(set)),
+            HaEvent::ProposeSyncStateSet { set, set_epoch } => {
+                self.tell_replicas(now, In::Want { set, set_epoch });
+            }
             HaEvent::RoleInForce { epoch, .. } => self.role_in_force(now, epoch),
             HaEvent::RoleFailed { epoch, why } => self.role_failed(now, epoch, why),
         }

@@ -195,6 +195,12 @@ impl Ha {
         self.sessions.values().filter(from).any(|session| session.master.acked().is_some())
     }
 
+    /// A replica said that it has the log up to here.
+    #[cfg(test)]
+    pub fn replica_reported(&mut self, now: Now, id: ReplicaId, end: u64) {
+        self.set.as_mut().unwrap().acked(now.mono, id, 1, end, end, false);
+    }
+
     /// The epochs of the log as they are.
     pub fn epochs(&self) -> &EpochCache {
         self.slave.as_ref().map_or(&self.epochs, Slave::epochs)

@@ -1,13 +1,15 @@
 //! The master's side: replicas come, report, and are sent the log.
 
 use core::net::SocketAddr;
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::{HaEvent, Mode, Role};
+use super::{HaEvent, Mode, ReplicaId, Role};
 use crate::broker::Broker;
 use crate::broker::persist::File;
 use crate::ha::master::{Heard, Master, MasterProtocol, Source, View};
+use crate::ha::sync_set::SyncStateSet;
 use crate::store::Store;
 use crate::time::{Mono, Now};
 use crate::wire::{ConnId, STREAM_WINDOW, ServerOut, StreamIn, StreamOut};
@@ -171,7 +173,8 @@ impl<S: Store> Broker<S> {
         let own = self.kept_end();
         let Some(set) = &mut self.ha.set else { return };
         let before = set.confirmed();
-        if let Some(wanted) = set.propose(now.mono) {
+        let newest = self.persist.number();
+        if let Some(wanted) = set.propose(now.mono, |id| !self.served.lacks(id, newest)) {
             let set_epoch = set.set_epoch();
             self.ha.events.push_back(HaEvent::ProposeSyncStateSet { set: wanted, set_epoch });
         }
@@ -180,6 +183,11 @@ impl<S: Store> Broker<S> {
             self.store.set_confirmed(confirmed);
             self.more_is_visible(now);
         }
+    }
+
+    /// Everybody who is in the in-sync set, or was proposed for it.
+    pub(in crate::broker) fn proposed_members(&self) -> BTreeSet<ReplicaId> {
+        self.ha.set.as_ref().map(SyncStateSet::effective).unwrap_or_default()
     }
 
     /// What this replica itself counts as kept: durable, when the flush mode says so.

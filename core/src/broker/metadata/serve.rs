@@ -69,6 +69,11 @@ impl Served {
         *self = Served { last: self.last, ..Served::default() };
     }
 
+    /// Whether this is one of our slaves, and it does not have the change with this number on its disk.
+    pub fn lacks(&self, id: i64, number: u64) -> bool {
+        self.have.get(&id).is_some_and(|have| *have < number) && !crate::planted::is("topic-alone")
+    }
+
     pub fn deadline(&self) -> Option<Mono> {
         let held = self.held.iter().map(|held| held.until).min();
         let waiting = self.waiting.iter().map(|waiting| waiting.until).min();
@@ -99,6 +104,8 @@ impl<S: Store> Broker<S> {
         let since = number(frame, "since").filter(|_| known).and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
         // What a slave says it has counts only if this master counted it.
         self.served.have.insert(id, since);
+        // It may have waited for this to come into the set.
+        self.confirm_and_propose(now);
         self.served.held.retain(|held| held.to.conn != to.conn);
         self.served.held.push(Held { to, since, until: now.mono.plus_ms(HOLD_MS) });
         self.serve_slaves(now);
@@ -181,15 +188,13 @@ impl<S: Store> Broker<S> {
         }
     }
 
-    /// Our slaves in the SyncStateSet that do not have the change with this number.
+    /// Our slaves in the SyncStateSet that do not have the change with this number; those that may be about to join it
+    /// are in it.
     pub(in crate::broker) fn lacking(&self, number: u64) -> Vec<i64> {
         let Some(replicas) = self.replicas() else { return Vec::new() };
-        let set = replicas.effective_set();
-        if crate::planted::is("topic-alone") {
-            return Vec::new();
-        }
-        let ours = self.served.have.iter().filter(|(id, _)| set.contains(id));
-        ours.filter(|(_, have)| **have < number).map(|(id, _)| *id).collect()
+        let mut set = replicas.effective_set();
+        set.extend(self.proposed_members());
+        set.into_iter().filter(|id| self.served.lacks(*id, number)).collect()
     }
 
     /// Sends a reply to a change that is on this broker's disk, when our slaves have it too.

@@ -79,6 +79,51 @@ fn a_change_waits_for_a_slave_in_sync_that_is_silent_and_says_so() {
     assert!(["T1", "T2"].iter().all(|topic| cluster.broker(slave).topics.get(topic).is_some()));
 }
 
+/// The master's slave has the log to its end, as far as the master knows.
+fn slave_has_the_log(cluster: &mut Cluster, master: usize) -> i64 {
+    let id = cluster.broker(1 - master).replicas().and_then(Replicas::id).unwrap();
+    let now = cluster.now();
+    let broker = cluster.brokers[master].as_mut().unwrap();
+    let end = broker.store().log_bounds().max;
+    broker.ha.replica_reported(now, id, end);
+    id
+}
+
+/// It may be elected as soon as it is a member, and what was acknowledged without it would be gone.
+#[test]
+fn a_slave_with_all_of_the_log_joins_when_it_has_the_tables_as_well() {
+    let (mut cluster, master) = started(2, false);
+    let slave = 1 - master;
+    cluster.failing.insert(slave);
+    let asked = create_topic(&mut cluster, master, "T1");
+    assert_eq!(
+        cluster.reply(asked).map(|reply| reply.code),
+        Some(response::SUCCESS),
+        "it is alone in the set"
+    );
+    let id = slave_has_the_log(&mut cluster, master);
+    cluster.pass(2_500);
+    assert!(!cluster.model.now.set.contains(&id));
+    cluster.failing.clear();
+    cluster.pass(500);
+    assert!(cluster.model.now.set.contains(&id), "at once, not when the set is looked at the next time");
+    assert!(cluster.broker(slave).topics.get("T1").is_some());
+}
+
+/// What is proposed may be accepted whenever the controllers hear of it.
+#[test]
+fn a_change_waits_for_a_slave_that_is_to_join_and_the_controllers_do_not_know_of_it_yet() {
+    let (mut cluster, master) = started(2, false);
+    cluster.cut.insert(master);
+    cluster.pass(4_000);
+    assert_eq!(cluster.masters(), [master]);
+    slave_has_the_log(&mut cluster, master);
+    cluster.pass(1_100);
+    cluster.failing.insert(1 - master);
+    let asked = create_topic(&mut cluster, master, "T1");
+    assert!(cluster.reply(asked).is_none());
+}
+
 /// A message in a topic that the slave does not know yet could not be read after a failover, however safe its record is.
 #[test]
 fn a_message_waits_for_the_slaves_to_know_its_topic_whoever_created_it() {

@@ -82,7 +82,10 @@ pub enum In {
         result: Result<(), String>,
     },
     /// The replication service wants the SyncStateSet to be this.
-    Want(BTreeSet<i64>),
+    Want {
+        set: BTreeSet<i64>,
+        set_epoch: i32,
+    },
     /// Another master may have been elected: a replica of the set has left.
     Doubt,
 }
@@ -295,8 +298,9 @@ impl Replicas {
             In::Notified(election) => self.learn(election),
             In::Saved { token, result } => self.saved(now, token, result),
             In::Became { epoch, result } => self.became(now, epoch, result),
-            In::Want(set) => {
-                if self.is_master() {
+            In::Want { set, set_epoch } => {
+                // Who may join was judged by the set of that epoch, and is judged anew for another.
+                if self.is_master() && set_epoch == self.sets.epoch() {
                     self.sets.want(set);
                 }
             }

@@ -32,6 +32,8 @@ impl Sets {
         self.epoch = epoch;
         self.members.clone_from(members);
         self.proposed.clear();
+        // It was wanted when another set counted; who joined it need not have what was acknowledged since.
+        self.wanted = None;
         true
     }
 
@@ -110,6 +112,6 @@ mod tests {
         assert!(!sets.is_only(1) && !sets.install(3, &set(&[1])));
         assert!(sets.install(4, &set(&[1, 2])));
         assert_eq!(sets.effective(), set(&[1, 2]));
-        assert!(sets.has_wish(), "what is wanted is proposed again on the new epoch");
+        assert!(!sets.has_wish(), "what was wanted is judged anew on the new epoch");
     }
 }

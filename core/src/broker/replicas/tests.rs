@@ -19,7 +19,8 @@ fn master(world: &World) -> usize {
 fn want_all(world: &mut World) {
     let ids: BTreeSet<i64> = world.hosts.iter().filter_map(|host| host.replicas.id()).collect();
     let master = master(world);
-    world.tell(master, In::Want(ids));
+    let set_epoch = world.hosts[master].replicas.sync_state_set().0;
+    world.tell(master, In::Want { set: ids, set_epoch });
 }
 
 #[test]
@@ -206,7 +207,8 @@ fn survives(seed: u64, faults: impl IntoIterator<Item = (u8, u16)>) -> bool {
                 let broker = world.pick(3);
                 let own = world.hosts[broker].replicas.id();
                 let ids: BTreeSet<i64> = (1..=3).filter(|_| world.chance(60)).chain(own).collect();
-                world.tell(broker, In::Want(ids));
+                let set_epoch = world.hosts[broker].replicas.sync_state_set().0;
+                world.tell(broker, In::Want { set: ids, set_epoch });
             }
         }
         world.pass(u64::from(wait) % 4_000);

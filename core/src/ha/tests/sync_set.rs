@@ -14,25 +14,34 @@ fn master(ids: &[i64], confirmed: u64) -> SyncStateSet {
 #[test]
 fn a_replica_that_caught_up_is_proposed_at_once() {
     let mut s = master(&[1], 100);
-    assert_eq!((s.confirm(150), s.propose(at(1).mono)), (150, None));
+    assert_eq!((s.confirm(150), s.propose(at(1).mono, |_| true)), (150, None));
     s.acked(at(2).mono, 2, 1, 120, 150, false);
-    assert_eq!(s.propose(at(2).mono), None, "below the confirmed end");
+    assert_eq!(s.propose(at(2).mono, |_| true), None, "below the confirmed end");
     s.acked(at(3).mono, 3, 2, 150, 150, true);
-    assert_eq!(s.propose(at(3).mono), None, "a learner");
+    assert_eq!(s.propose(at(3).mono, |_| true), None, "a learner");
     s.acked(at(4).mono, 2, 1, 150, 160, false);
-    assert_eq!(s.propose(at(4).mono), Some(set(&[1, 2])));
+    assert_eq!(s.propose(at(4).mono, |_| true), Some(set(&[1, 2])));
     // from here on its word is needed, whether the answer comes or not (KF-04)
     assert_eq!(s.confirm(160), 150);
     assert!(!s.all_have(160) && s.all_have(150));
     s.proposal_failed(at(5).mono);
     assert_eq!(s.confirm(170), 150);
-    assert_eq!(s.propose(at(6).mono), None, "not again at once");
-    assert_eq!(s.propose(at(1500).mono), Some(set(&[1, 2])));
+    assert_eq!(s.propose(at(6).mono, |_| true), None, "not again at once");
+    assert_eq!(s.propose(at(1500).mono, |_| true), Some(set(&[1, 2])));
     s.install(set(&[1]), 4);
     assert_eq!(s.effective(), set(&[1, 2]), "an equal epoch refutes nothing");
     s.install(set(&[1, 2]), 5);
     s.acked(at(1600).mono, 2, 1, 170, 170, false);
     assert_eq!(s.confirm(170), 170);
+}
+
+#[test]
+fn nobody_joins_who_is_not_ready_and_nobody_is_put_out_for_it() {
+    let mut s = master(&[1, 2], 100);
+    s.acked(at(1).mono, 2, 1, 150, 150, false);
+    s.acked(at(1).mono, 3, 2, 150, 150, false);
+    assert_eq!(s.propose(at(1500).mono, |_| false), None);
+    assert_eq!(s.propose(at(1501).mono, |id| id == 3), Some(set(&[1, 2, 3])));
 }
 
 #[test]
@@ -45,7 +54,7 @@ fn an_unknown_member_blocks() {
     assert_eq!(s.confirm(180), 140);
     s.closed(2, 8);
     assert_eq!(s.confirm(180), 140, "and one that left keeps blocking while it is a member");
-    assert_eq!(s.propose(at(3).mono), Some(set(&[1, 3])), "it is taken out at once");
+    assert_eq!(s.propose(at(3).mono, |_| true), Some(set(&[1, 3])), "it is taken out at once");
     assert_eq!(s.confirm(180), 140, "the old set counts until the new one is known");
     s.install(set(&[1, 3]), 5);
     assert_eq!(s.confirm(180), 180);
@@ -72,7 +81,7 @@ fn who_receives_but_never_acknowledges_is_out_in_time() {
         // 2 stays behind, 3 is always one step behind, which is keeping up
         s.acked(at(ms).mono, 2, 1, 100, end, false);
         s.acked(at(ms).mono, 3, 2, end.saturating_sub(500).max(100), end, false);
-        if let Some(wanted) = s.propose(at(ms).mono) {
+        if let Some(wanted) = s.propose(at(ms).mono, |_| true) {
             assert_eq!(wanted, set(&[1, 3]));
             assert!((15_000..17_000).contains(&ms), "{ms}");
             return;
@@ -126,7 +135,7 @@ quickcheck::quickcheck! {
                 6 => s.install(controller.set.clone(), controller.epoch),
                 _ => {}
             }
-            if let Some(wanted) = s.propose(now) {
+            if let Some(wanted) = s.propose(now, |_| true) {
                 under_way.push((wanted, s.set_epoch()));
             }
             let confirmed = s.confirm(end);
