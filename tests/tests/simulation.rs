@@ -149,7 +149,7 @@ fn kf_38_a_replica_that_was_away_past_retention_follows_again() {
 
 /// Guard: `core/src/controller/election.rs`, at `handover-at-once`.
 #[test]
-fn a_mastership_that_is_handed_over_loses_nothing() {
+fn a_master_whose_mastership_was_handed_over_acknowledges_nothing_more() {
     scenario_of(Scenario::Handover, FEW);
 }
 

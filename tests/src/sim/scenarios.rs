@@ -308,20 +308,31 @@ impl World {
                 }
             }
             Scenario::Handover => {
-                // An operator moves the mastership about, also while a replica or the network is away.
+                // An operator moves the mastership about, also while a replica is away, or while the master does not hear
+                // that it is one no more.
+                self.client.pace_ms = 5;
                 for round in 0..5 {
+                    let old = self.master().unwrap_or(master);
                     match self.dice.scenario.roll(4) {
                         0 => self.strike(Fault::Kill(slaves[round % 2], 700)),
-                        1 => {
-                            let old = self.master().unwrap_or(master);
-                            self.strike(Fault::Cut(CONTROLLERS.collect(), vec![old]));
+                        1 | 2 => {
+                            // nor that its replicas leave it, which would make it doubt its lease
+                            let others = (0..CLIENT).filter(|machine| *machine != old).collect();
+                            self.strike(Fault::Cut(others, vec![old]));
                         }
                         _ => {}
                     }
-                    let wanted = self.dice.scenario.between(1, 4);
-                    self.designate(wanted as i64);
-                    let ms = self.dice.scenario.between(200, 4_000);
-                    self.pass(ms);
+                    let others = self.replicas_beside(old);
+                    if !others.is_empty() {
+                        let wanted = self.dice.scenario.pick(&others);
+                        self.designate(wanted);
+                    }
+                    // some clients ask who is master now, the others go on with whom they know
+                    for _ in 0..5 {
+                        self.look_for_master();
+                        let ms = self.dice.scenario.between(40, 800);
+                        self.pass(ms);
+                    }
                     self.strike(Fault::Mend);
                 }
             }
@@ -332,6 +343,12 @@ impl World {
     fn epoch(&self) -> Option<i32> {
         let node = self.machines[self.master()?].node.as_ref()?;
         setup::broker_of(node)?.replicas()?.role().map(|role| role.epoch)
+    }
+
+    /// The ids of the replicas that run, but for this one.
+    fn replicas_beside(&self, machine: usize) -> Vec<i64> {
+        let id = |other: usize| self.broker(other)?.replicas()?.id();
+        BROKERS.filter(|other| *other != machine).filter_map(id).collect()
     }
 
     /// How many replicas the master has in its set, by what it knows.

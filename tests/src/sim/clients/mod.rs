@@ -273,6 +273,11 @@ impl World {
         }
     }
 
+    /// One of the applications that send asks for the route now.
+    pub fn look_for_master(&mut self) {
+        self.client.apps[PAYER].next_route = 0;
+    }
+
     fn routed(&mut self, app: usize, answer: Option<Command>) {
         let master = answer.filter(|answer| answer.code == 0).and_then(|answer| {
             let route: TopicRouteData = json::from_slice(&answer.body).ok()?;
