@@ -1,11 +1,18 @@
 //! The floor under every broker: takes frames apart and answers each with success, and does nothing else.
 //!
 //!     cargo run --release -p sansmq-tests --bin floor -- PORT
+//!     cargo run --release -p sansmq-tests --bin floor -- loopback BYTES SECONDS
+//!     cargo run --release -p sansmq-tests --bin floor -- flushes DIR BYTES SECONDS
 //!
-//! `mqadmin benchmark suite` run against it shows what sockets and frames alone cost on a machine.
+//! `mqadmin benchmark suite` run against the first shows what sockets and frames alone cost on a machine; the others print
+//! what its loopback carries in writes of so many bytes, and how often a second a file can be flushed after so many.
+
+mod yardsticks;
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
@@ -74,12 +81,50 @@ impl Answers {
     }
 }
 
+/// What is asked for.
+enum Wanted {
+    Floor(u16),
+    Loopback(usize, Duration),
+    Flushes(PathBuf, usize, Duration),
+}
+
+impl Wanted {
+    fn parse(words: &[String]) -> Option<Self> {
+        let bytes = |text: &str| text.parse().ok().filter(|bytes| *bytes > 0);
+        let time = |text: &str| text.parse().ok().map(Duration::from_secs);
+        match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [port] => Some(Wanted::Floor(port.parse().ok()?)),
+            ["loopback", step, seconds] => Some(Wanted::Loopback(bytes(step)?, time(seconds)?)),
+            ["flushes", dir, step, seconds] => {
+                Some(Wanted::Flushes(dir.into(), bytes(step)?, time(seconds)?))
+            }
+            _ => None,
+        }
+    }
+}
+
 fn main() -> std::io::Result<()> {
-    let port = std::env::args().nth(1).and_then(|text| text.parse::<u16>().ok());
-    let Some(port) = port else {
-        eprintln!("usage: floor PORT");
-        std::process::exit(2);
-    };
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match Wanted::parse(&words) {
+        Some(Wanted::Floor(port)) => serve(port),
+        Some(Wanted::Loopback(step, time)) => {
+            let rate = yardsticks::loopback(step, time)?;
+            println!("{:.0} MB/s over the loopback in writes of {step} bytes", rate / 1e6);
+            Ok(())
+        }
+        Some(Wanted::Flushes(dir, step, time)) => {
+            let rate = yardsticks::flushes(&dir, step, time)?;
+            println!("{rate:.0} flushes/s of {step} bytes each in {}", dir.display());
+            Ok(())
+        }
+        None => {
+            eprintln!("usage: floor PORT | loopback BYTES SECONDS | flushes DIR BYTES SECONDS");
+            std::process::exit(2);
+        }
+    }
+}
+
+fn serve(port: u16) -> std::io::Result<()> {
     let mut poll = Poll::new()?;
     let mut listener = TcpListener::bind(([127, 0, 0, 1], port).into())?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
