@@ -184,7 +184,8 @@ impl SyncStateSet {
         }
         for (id, replica) in &self.replicas {
             let close = replica.acked >= self.confirmed && replica.acked >= self.epoch_start;
-            if !replica.learner && close && self.keeps_up(now, *id) && ready(*id) {
+            let joins = !wanted.contains(id) && !replica.learner;
+            if joins && close && self.keeps_up(now, *id) && ready(*id) {
                 wanted.insert(*id);
             }
         }

@@ -173,8 +173,7 @@ impl<S: Store> Broker<S> {
         let own = self.kept_end();
         let Some(set) = &mut self.ha.set else { return };
         let before = set.confirmed();
-        let newest = self.persist.number();
-        if let Some(wanted) = set.propose(now.mono, |id| !self.served.lacks(id, newest)) {
+        if let Some(wanted) = set.propose(now.mono, |id| !self.served.lacks(id, self.persist.number())) {
             let set_epoch = set.set_epoch();
             self.ha.events.push_back(HaEvent::ProposeSyncStateSet { set: wanted, set_epoch });
         }
