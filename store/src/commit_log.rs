@@ -8,7 +8,7 @@ use sansmq_core::message::encode::blank;
 use sansmq_core::message::record::BLANK_LEN;
 use sansmq_core::store::pull::LogSource;
 
-use crate::config::StoreConfig;
+use crate::config::{FlushType, StoreConfig};
 use crate::disk::{DiskRef, remove_durably};
 use crate::error::StoreError;
 use crate::file_store::ColdRange;
@@ -27,6 +27,8 @@ pub(crate) struct CommitLog {
     segments: VecDeque<(PathBuf, LogSegment)>,
     /// Created ahead of need, starts where the last file ends.
     next: Option<(PathBuf, LogSegment)>,
+    /// Every append is flushed at once.
+    flushed_at_once: bool,
     /// Where the first file starts while there is none.
     origin: u64,
 }
@@ -54,6 +56,7 @@ impl CommitLog {
             file_size: config.commit_log_file_size,
             segments,
             next: None,
+            flushed_at_once: config.flush_type == FlushType::Sync,
             origin: 0,
         })
     }
@@ -191,9 +194,9 @@ impl CommitLog {
     /// What to make ready for the next `window` bytes, of the last file or of the one behind it.
     pub(crate) fn take_untouched(&mut self, window: usize) -> Option<DirtyRange> {
         let (_, last) = self.segments.back_mut()?;
-        let ends_soon = last.remaining() < window;
-        last.take_untouched(window)
-            .or_else(|| self.next.as_mut().filter(|_| ends_soon)?.1.take_untouched(window))
+        let (small, ends_soon) = (self.flushed_at_once, last.remaining() < window);
+        last.take_untouched(window, small)
+            .or_else(|| self.next.as_mut().filter(|_| ends_soon)?.1.take_untouched(window, small))
     }
 
     /// Where the file that holds `offset`, or will, ends.

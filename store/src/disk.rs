@@ -42,6 +42,9 @@ pub unsafe trait Mapped: Send + Sync + fmt::Debug {
     /// nothing is promised.
     fn touch(&self, _from: usize, _to: usize) {}
 
+    /// Says that a page touched here says nothing about its neighbours: a fault brings that page and no others.
+    fn one_page_at_a_time(&self) {}
+
     /// Whether reading the bytes `from..to` would not have to wait for the device. True where that is not known.
     fn is_resident(&self, _from: usize, _to: usize) -> bool {
         true
@@ -86,6 +89,15 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// # Errors
     /// Also for a file that is shorter.
     fn map(&self, path: &Path, len: u64) -> io::Result<Map>;
+
+    /// Whether one more of the files of which there may be many can be mapped. A process that has as many maps as
+    /// the system allows dies of its next allocation.
+    ///
+    /// # Errors
+    /// The number there are and what to raise.
+    fn room_for_map(&self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Opens or creates a file (and the directories above it), gives it exactly `len` bytes, new ones being
     /// zero, and maps it. Takes no space for contents; see [`Disk::allocate`].

@@ -280,13 +280,17 @@ impl LogSegment {
     }
 
     /// What to make ready so that there is room for `window` bytes behind what is written; nothing while half of
-    /// that is ready.
-    pub(crate) fn take_untouched(&mut self, window: usize) -> Option<DirtyRange> {
+    /// that is ready. The kernel may keep a file in large pieces, each of which is written to the device whole when a
+    /// byte of it has changed: `small_pieces` is for those who flush after a few messages.
+    pub(crate) fn take_untouched(&mut self, window: usize, small_pieces: bool) -> Option<DirtyRange> {
         let from = self.touched.max(self.written);
         let to = self.written.saturating_add(window).min(len_of(&self.map));
         let enough = from - self.written >= window / 2;
         if from >= to || enough {
             return None;
+        }
+        if self.touched == 0 && small_pieces {
+            self.map.one_page_at_a_time();
         }
         self.touched = to;
         Some(DirtyRange { map: self.map.clone(), from, to })
@@ -334,11 +338,13 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn open(disk: &dyn Disk, path: &Path, size: u64) -> io::Result<Self> {
+        disk.room_for_map()?;
         Ok(Table { map: disk.map(path, size)?, allocated: 0 })
     }
 
     /// Creates a sparse file; making name and size durable is left to the flush of its directory.
     pub(crate) fn create(disk: &dyn Disk, path: &Path, size: u64) -> io::Result<Self> {
+        disk.room_for_map()?;
         Ok(Table { map: disk.create(path, size)?, allocated: 0 })
     }
 
@@ -353,6 +359,11 @@ impl Table {
         ahead: u64,
     ) -> io::Result<()> {
         if to > self.allocated {
+            if self.allocated == 0 {
+                // Tables are many and filled a few bytes at a time; reading around a fault would have the kernel clear
+                // megabytes, or a whole file, for each of them.
+                self.map.one_page_at_a_time();
+            }
             let from = from.max(self.allocated) / PAGE as u64 * PAGE as u64;
             let to = to.saturating_add(ahead).min(len_of(&self.map) as u64);
             disk.allocate(path().as_ref(), from, to)?;

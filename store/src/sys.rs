@@ -10,6 +10,13 @@ use std::sync::OnceLock;
 
 use crate::disk::Space;
 
+/// Maps a process may have (`vm.max_map_count`), which may be raised while it runs; no limit where the system does not
+/// say.
+pub(crate) fn max_maps() -> usize {
+    let text = std::fs::read_to_string("/proc/sys/vm/max_map_count");
+    text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(usize::MAX)
+}
+
 /// Takes an exclusive record lock on byte 0, as the reference does; false when somebody else holds one.
 ///
 /// Uses an open-file-description lock: it conflicts with the process-owned locks of other programs just the

@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 
@@ -24,8 +24,38 @@ pub struct RealDisk {
 /// Bytes per read when only the page cache is meant.
 const FETCH_PIECE: usize = 64 * 1024;
 
+/// Maps of this process.
+static MAPS: AtomicUsize = AtomicUsize::new(0);
+
+/// Maps kept back for the log's own files, for libraries, stacks and the heap.
+const RESERVED_MAPS: usize = 4096;
+
 #[derive(Debug)]
 struct RealMap(MmapRaw);
+
+impl RealMap {
+    fn new(map: MmapRaw) -> Self {
+        MAPS.fetch_add(1, Ordering::Relaxed);
+        RealMap(map)
+    }
+}
+
+impl Drop for RealMap {
+    fn drop(&mut self) {
+        MAPS.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Fails where `maps` of the `most` that a process may have leave no room for another.
+fn room_among(most: usize, maps: usize) -> io::Result<()> {
+    if maps < most.saturating_sub(RESERVED_MAPS) {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "{maps} files are mapped and the system allows a process {most} maps; raise vm.max_map_count (for instance \
+         sysctl -w vm.max_map_count=655360)"
+    )))
+}
 
 // SAFETY: the mapping stays in place until it is dropped, file pages are always initialised, and the store
 // makes sure no file is shortened while it is mapped.
@@ -43,6 +73,11 @@ unsafe impl Mapped for RealMap {
         let _ = self.0.advise_range(Advice::PopulateWrite, from, to.saturating_sub(from));
     }
 
+    fn one_page_at_a_time(&self) {
+        // only speed depends on it
+        let _ = self.0.advise(Advice::Random);
+    }
+
     fn is_resident(&self, from: usize, to: usize) -> bool {
         let to = to.min(self.0.len());
         // SAFETY: the range lies in the mapping, which lives as long as `self`.
@@ -56,7 +91,7 @@ fn map_file(file: &File, size: u64) -> io::Result<Map> {
     if file.metadata()?.len() < size {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "file is shorter than its mapping"));
     }
-    Ok(Arc::new(RealMap(MmapOptions::new().len(len).map_raw(file)?)))
+    Ok(Arc::new(RealMap::new(MmapOptions::new().len(len).map_raw(file)?)))
 }
 
 fn for_changes(path: &Path) -> io::Result<File> {
@@ -80,6 +115,10 @@ fn entry_of(path: PathBuf, meta: &fs::Metadata) -> Entry {
 impl Disk for RealDisk {
     fn map(&self, path: &Path, len: u64) -> io::Result<Map> {
         map_file(&for_changes(path)?, len)
+    }
+
+    fn room_for_map(&self) -> io::Result<()> {
+        room_among(sys::max_maps(), MAPS.load(Ordering::Relaxed))
     }
 
     fn create(&self, path: &Path, len: u64) -> io::Result<Map> {
@@ -226,5 +265,18 @@ impl Drop for Locked {
         if let Err(error) = sys::unlock_first_byte(&self.0) {
             tracing::warn!(%error, "cannot release the store's lock");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maps_end_before_the_process_does() {
+        assert!(room_among(65_530, 61_433).is_ok());
+        let error = room_among(65_530, 61_434).unwrap_err().to_string();
+        assert!(error.starts_with("61434 files are mapped") && error.contains("65530 maps"), "{error}");
+        assert!(room_among(usize::MAX, 1 << 20).is_ok());
     }
 }

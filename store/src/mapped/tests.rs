@@ -75,7 +75,7 @@ fn memory_is_made_ready_in_front_of_the_writer_only() {
     let path = scratch("ahead");
     let mut segment = LogSegment::create(&disk(), &path, 0, 100 * 4096).unwrap();
     let ahead = |segment: &mut LogSegment| {
-        let range = segment.take_untouched(10 * 4096)?;
+        let range = segment.take_untouched(10 * 4096, false)?;
         range.touch();
         Some((range.from / 4096, range.to / 4096))
     };
@@ -90,4 +90,13 @@ fn memory_is_made_ready_in_front_of_the_writer_only() {
     segment.commit(4 * 4096);
     assert_eq!(ahead(&mut segment), None);
     assert_eq!(std::fs::read(&path).unwrap(), vec![0; 100 * 4096], "nothing was changed");
+}
+
+#[test]
+fn a_few_bytes_in_a_table_bring_no_neighbours_into_memory() {
+    let path = scratch("neighbours");
+    let mut table = Table::create(&disk(), &path, 8 << 20).unwrap();
+    table.allocate(&disk(), || &path, 0, 20, 65_536).unwrap();
+    assert!(table.put(0, &[7; 20]) && table.is_resident(0, 20));
+    assert!(!table.is_resident(65_536, 4096), "a fault reads around itself");
 }

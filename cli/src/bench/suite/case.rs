@@ -16,8 +16,8 @@ pub enum Kind {
     PullCold,
     /// A message at a time, from its sending to its arrival at a waiting consumer.
     EndToEnd,
-    /// Sends over some of many connections; the rest is idle.
-    ManyConnections,
+    /// Sends while this many more connections are open and idle.
+    BesideIdle(usize),
     /// Sends to the queues of many topics.
     ManyTopics,
     /// Sends while this many groups wait for the messages.
@@ -47,11 +47,11 @@ const fn pull(name: &'static str, kind: Kind, size: usize) -> Case {
     Case { name, kind, size, connections: 1, depth: 4, batch: 32, binary: false }
 }
 
-/// Connections of the case with many of them, and of these the active ones.
-pub const MANY: usize = 10_000;
-pub const ACTIVE: usize = 100;
+const fn beside_idle(name: &'static str, idle: usize, connections: usize, depth: u32) -> Case {
+    Case { kind: Kind::BesideIdle(idle), ..send(name, 128, connections, depth) }
+}
 
-pub static CASES: [Case; 25] = [
+pub static CASES: [Case; 27] = [
     send("send-128-c1-d1", 128, 1, 1),
     send("send-128-c1-d64", 128, 1, 64),
     send("send-128-c1-d256", 128, 1, 256),
@@ -73,7 +73,9 @@ pub static CASES: [Case; 25] = [
     send("send-64k-c4-d16", 65_536, 4, 16),
     Case { depth: 2, batch: 8, ..pull("pull-64k", Kind::PullWarm, 65_536) },
     Case { kind: Kind::EndToEnd, ..send("end-to-end-128", 128, 1, 1) },
-    Case { kind: Kind::ManyConnections, ..send("connections-10000-active-100", 128, ACTIVE, 1) },
+    beside_idle("connections-100-active-100", 0, 100, 1),
+    beside_idle("connections-10000-active-100", 9_900, 100, 1),
+    beside_idle("connections-10000-active-1", 9_999, 1, 64),
     Case { kind: Kind::ManyTopics, ..send("topics", 128, 1, 64) },
     Case { kind: Kind::FanOut(1), ..send("fan-out-1", 128, 1, 1) },
     Case { kind: Kind::FanOut(32), ..send("fan-out-32", 128, 1, 1) },

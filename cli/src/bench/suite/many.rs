@@ -4,7 +4,7 @@ use sansmq_core::body::TopicConfig;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::case::{ACTIVE, Case, MANY};
+use super::case::Case;
 use super::probe::{Probe, Seen, resident};
 use crate::admin::Queue;
 use crate::app::World;
@@ -20,18 +20,13 @@ const MAKING: Duration = Duration::from_secs(120);
 /// Connections that are open and say nothing.
 pub(super) struct Idle(#[allow(dead_code)] Vec<TcpStream>);
 
-/// Opens the idle part of the connections; how many there are says the second result.
-pub(super) fn idle(addr: &str) -> (Idle, usize) {
-    allow_files(u64::try_from(MANY).unwrap_or(0) + 1_000);
-    let open = std::iter::repeat_with(|| TcpStream::connect(addr)).take(MANY - ACTIVE);
+/// Opens this many; how many there are says the second result.
+pub(super) fn idle(addr: &str, count: usize) -> (Idle, usize) {
+    allow_files(u64::try_from(count).unwrap_or(0) + 1_000);
+    let open = std::iter::repeat_with(|| TcpStream::connect(addr)).take(count);
     let open: Vec<TcpStream> = open.map_while(Result::ok).collect();
     let count = open.len();
     (Idle(open), count)
-}
-
-/// For cases without.
-pub(super) fn none() -> (Idle, usize) {
-    (Idle(Vec::new()), 0)
 }
 
 /// As many open files as the system lets this process have, up to this number.

@@ -23,7 +23,7 @@ use super::targets::deal;
 use crate::app::{Command, World};
 use crate::failure::Failure;
 use crate::options::{Matches, Spec, arg};
-use case::{ACTIVE, Case, Kind};
+use case::{Case, Kind};
 use many::QUEUES;
 use probe::Probe;
 use table::Row;
@@ -121,16 +121,19 @@ impl Suite {
             self.make_cold()?;
         }
         let (idle, opened) = match case.kind {
-            Kind::ManyConnections => many::idle(&self.broker),
-            _ => many::none(),
+            Kind::BesideIdle(count) => many::idle(&self.broker, count),
+            _ => many::idle(&self.broker, 0),
         };
         let (outcome, note, seen) = if case.kind == Kind::ManyTopics {
             many::topics(world, &plan, case, self.topics)?
         } else {
             let probe = Probe::start(self.pid);
             let outcome = self.act(world, case, &plan)?;
-            let note =
-                if opened > 0 { format!("{} connections in all", opened + ACTIVE) } else { String::new() };
+            let note = if opened > 0 {
+                format!("{} connections in all", opened + case.connections)
+            } else {
+                String::new()
+            };
             (outcome, note, probe.end())
         };
         drop(idle);
@@ -144,7 +147,7 @@ impl Suite {
             Kind::PullWarm | Kind::PullCold => Pulling::new(world, plan, &links)?.run(plan, &links),
             Kind::EndToEnd => self.arrival(world, case, plan, 1),
             Kind::FanOut(groups) => self.arrival(world, case, plan, groups),
-            Kind::Send | Kind::ManyConnections | Kind::ManyTopics => {
+            Kind::Send | Kind::BesideIdle(_) | Kind::ManyTopics => {
                 producer::measure(plan, &links, case.size, (world.now)(), MOST_TEMPLATES)
             }
         }
