@@ -13,7 +13,7 @@ use sansmq_core::node::{Listener, NodeConfig, Opened, Role, broker_listeners, re
 use sansmq_core::store::Store;
 use sansmq_core::store::retention::{Retention, parse_hours};
 use sansmq_core::time::Now;
-use sansmq_core::wire::{Encoding, Limits};
+use sansmq_core::wire::Encoding;
 use sansmq_store::{FileStore, FlushType, StoreConfig};
 
 use crate::error::HostError;
@@ -177,7 +177,12 @@ pub fn node_config(server: &NettyServerConfig) -> Result<NodeConfig, HostError> 
         why: "is no serialize type; expected JSON or ROCKETMQ".to_owned(),
     })?;
     let idle_s = u64::try_from(server.server_channel_max_idle_time_seconds).unwrap_or(120);
-    Ok(NodeConfig { encoding, limits: Limits::default(), idle_ms: idle_s * 1_000, ..NodeConfig::default() })
+    Ok(NodeConfig {
+        encoding,
+        idle_ms: idle_s * 1_000,
+        sends_away: server.enable_shutdown_gracefully,
+        ..NodeConfig::default()
+    })
 }
 
 /// Adds a NameServer to a node; returns the address it will listen on.

@@ -277,7 +277,12 @@ impl<S: Store> Node<S> {
         };
         let leaving = self.stopping || slot.phase != Phase::Running;
         if leaving && frame.version() > V5_3_1 {
-            self.reply(to, &Reply::error(code::response::GO_AWAY, "please go away"));
+            // The Java client comes back at once when it is sent away, to a port that is about to close: the connection
+            // ends before it is set up, the client's own error on that way loses the request, and a queue is not pulled
+            // for two minutes. The end of the connection it takes well.
+            if !self.stopping || self.config.sends_away {
+                self.reply(to, &Reply::error(code::response::GO_AWAY, "please go away"));
+            }
             return;
         }
         if matches!(slot.phase, Phase::Draining { .. }) {

@@ -57,6 +57,9 @@ pub struct NodeConfig {
     pub idle_ms: u64,
     /// Dials that take longer have failed (`connectTimeoutMillis`).
     pub connect_timeout_ms: u64,
+    /// Requests that come while the process stops are answered with `GO_AWAY` (`enableShutdownGracefully`). Without it they
+    /// are not answered any more; their connections are about to end.
+    pub sends_away: bool,
 }
 
 impl Default for NodeConfig {
@@ -66,6 +69,7 @@ impl Default for NodeConfig {
             limits: Limits::default(),
             idle_ms: 120_000,
             connect_timeout_ms: 3_000,
+            sends_away: false,
         }
     }
 }

@@ -246,11 +246,21 @@ fn idle_connections_are_closed_after_two_minutes() {
 }
 
 #[test]
-fn a_node_that_stops_sends_clients_away_and_says_when_it_is_done() {
+fn a_node_that_stops_answers_nothing_new_and_says_when_it_is_done() {
     let mut bench = Bench::with_broker();
     let conn = bench.connect();
     bench.handle(Input::Shutdown);
     assert_eq!(bench.asked.last().map(String::as_str), Some("Stopped"));
+    bench.feed(conn, &ask(request::HEART_BEAT, 4, Ext::new()));
+    assert!(bench.replies(conn).is_empty());
+}
+
+#[test]
+fn a_node_that_is_to_stop_gracefully_sends_clients_away() {
+    let mut bench = Bench::with_broker();
+    bench.node.config.sends_away = true;
+    let conn = bench.connect();
+    bench.handle(Input::Shutdown);
     bench.feed(conn, &ask(request::HEART_BEAT, 4, Ext::new()));
     assert_eq!(bench.replies(conn)[0].code, response::GO_AWAY);
 }
