@@ -27,6 +27,9 @@ const FETCH_PIECE: usize = 64 * 1024;
 /// Maps of this process.
 static MAPS: AtomicUsize = AtomicUsize::new(0);
 
+/// What the system allowed when it was asked last; it is asked again when that is used up, since it may have been raised.
+static MOST_MAPS: AtomicUsize = AtomicUsize::new(0);
+
 /// Maps kept back for the log's own files, for libraries, stacks and the heap.
 const RESERVED_MAPS: usize = 4096;
 
@@ -118,7 +121,11 @@ impl Disk for RealDisk {
     }
 
     fn room_for_map(&self) -> io::Result<()> {
-        room_among(sys::max_maps(), MAPS.load(Ordering::Relaxed))
+        let maps = MAPS.load(Ordering::Relaxed);
+        room_among(MOST_MAPS.load(Ordering::Relaxed), maps).or_else(|_| {
+            MOST_MAPS.store(sys::max_maps(), Ordering::Relaxed);
+            room_among(MOST_MAPS.load(Ordering::Relaxed), maps)
+        })
     }
 
     fn create(&self, path: &Path, len: u64) -> io::Result<Map> {

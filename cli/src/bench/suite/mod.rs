@@ -120,19 +120,18 @@ impl Suite {
         if case.kind == Kind::PullCold {
             self.make_cold()?;
         }
-        let (idle, opened) = match case.kind {
+        let idle = match case.kind {
             Kind::BesideIdle(count) => many::idle(&self.broker, count),
-            _ => many::idle(&self.broker, 0),
+            _ => Vec::new(),
         };
         let (outcome, note, seen) = if case.kind == Kind::ManyTopics {
             many::topics(world, &plan, case, self.topics)?
         } else {
             let probe = Probe::start(self.pid);
             let outcome = self.act(world, case, &plan)?;
-            let note = if opened > 0 {
-                format!("{} connections in all", opened + case.connections)
-            } else {
-                String::new()
+            let note = match idle.len() {
+                0 => String::new(),
+                idle => format!("{} connections in all", idle + case.connections),
             };
             (outcome, note, probe.end())
         };
